@@ -1,0 +1,208 @@
+"""Typed configuration: a frozen dataclass per model and task, one reader, one builder.
+
+All mistakes of a configuration are reported together, an unknown key with the known ones.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Union
+
+from bench.errors import BadInput, unknown
+
+_TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
+
+
+def option(default: Any, help: str, *, low: float | None = None, high: float | None = None) -> Any:
+    """A field of a config dataclass, with the sentence `bench show` prints and its inclusive bounds."""
+    return dataclasses.field(default=default, metadata={"help": help, "low": low, "high": high})
+
+
+def build(cls: type, values: Mapping[str, Any], owner: str) -> Any:
+    """Make a config dataclass from loosely typed values.
+
+    Parameters
+    ----------
+    cls
+        A frozen dataclass; its annotations are the types.
+    values
+        From a file (typed) or the command line (strings).
+    owner
+        Whose configuration it is, for messages: `"model pca"`.
+
+    Raises
+    ------
+    BadInput
+        With every mistake at once: unknown keys, wrong types, values out of bounds.
+    """
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    problems: list[str] = []
+    given: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in fields:
+            problems.append(str(unknown(f"option of {owner}:", key, fields)))
+            continue
+        try:
+            given[key] = _in_bounds(_convert(value, hints[key]), fields[key])
+        except (TypeError, ValueError) as error:
+            problems.append(f"option {key!r} of {owner}: {error}.")
+    problems += [
+        f"option {name!r} of {owner} must be set."
+        for name, f in fields.items()
+        if name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
+    if not problems:
+        try:
+            return cls(**given)
+        except ValueError as error:
+            problems.append(f"{owner}: {error}")
+    raise BadInput("\n".join(problems))
+
+
+def as_dict(config: Any) -> dict[str, Any]:
+    """The configuration with defaults, as JSON-ready data."""
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(config).items()}
+
+
+def assignments(pairs: Sequence[str], flag: str) -> dict[str, str]:
+    """Turn `["key=value", ...]` into a dict.
+
+    Raises
+    ------
+    BadInput
+        If a pair has no `=` or no key, or a key is given twice with different values.
+    """
+    result: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or not key:
+            raise BadInput(f"{flag} {pair!r} must look like key=value.")
+        if result.get(key, value) != value:
+            raise BadInput(f"{flag} sets {key!r} twice, to {result[key]!r} and {value!r}; keep one.")
+        result[key] = value
+    return result
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a `.toml` or `.yaml` file of options.
+
+    Raises
+    ------
+    BadInput
+        If the file is missing, of another kind, malformed, or not a table of options.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot read config {path}: {error}.") from None
+    if path.suffix == ".toml":
+        try:
+            return tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise BadInput(f"config {path} is not valid TOML: {error}.") from None
+    if path.suffix in {".yaml", ".yml"}:
+        import yaml
+
+        try:
+            values = yaml.safe_load(text) or {}
+        except yaml.YAMLError as error:
+            raise BadInput(f"config {path} is not valid YAML: {' '.join(str(error).split())}.") from None
+        if isinstance(values, dict):
+            return values
+        raise BadInput(f"config {path} must be a table of options, not a {type(values).__name__}.")
+    raise BadInput(f"config {path} must end in .toml, .yaml or .yml.")
+
+
+def describe(cls: type) -> list[dict[str, str]]:
+    """Name, type, default and help of every option, for `bench show`."""
+    hints = typing.get_type_hints(cls)
+    return [
+        {
+            "name": f.name,
+            "type": _type_name(hints[f.name]),
+            "default": "required" if f.default is dataclasses.MISSING else str(f.default),
+            "help": f.metadata.get("help", ""),
+        }
+        for f in dataclasses.fields(cls)
+    ]
+
+
+def _type_name(hint: Any) -> str:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return " | ".join(map(str, args))
+    if origin in (Union, types.UnionType):
+        return " | ".join("none" if a is type(None) else _type_name(a) for a in args)
+    if origin is tuple:
+        return f"{_type_name(args[0])}, ..."
+    return str(getattr(hint, "__name__", hint))
+
+
+def _convert(value: Any, hint: Any) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        matches = [a for a in args if a == value or str(a) == str(value)]
+        if not matches:
+            raise ValueError(f"{value!r} is not one of {', '.join(map(str, args))}")
+        return matches[0]
+    if origin in (Union, types.UnionType):
+        return _convert_union(value, args)
+    if origin is tuple:
+        items = value.split(",") if isinstance(value, str) else value
+        if not isinstance(items, (list, tuple)):
+            raise TypeError(f"{value!r} is not a list")
+        return tuple(_convert(item, args[0]) for item in items)
+    return _convert_scalar(value, hint)
+
+
+def _convert_union(value: Any, args: tuple[Any, ...]) -> Any:
+    if type(None) in args and (value is None or (isinstance(value, str) and value.lower() in {"none", "null"})):
+        return None
+    for arg in args:
+        if arg is not type(None):
+            try:
+                return _convert(value, arg)
+            except (TypeError, ValueError):
+                continue
+    raise ValueError(f"{value!r} is not {_type_name(Union[args])}")  # noqa: UP007 - args are only known here
+
+
+def _convert_scalar(value: Any, hint: type) -> Any:
+    if hint is bool:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
+            return value.lower() in _TRUE
+    elif hint is int:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if isinstance(value, str):
+            return int(value)
+    elif hint is float:
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+            return float(value)
+    elif hint is str:
+        if isinstance(value, str):
+            return value
+        raise TypeError(f"{value!r} is a {type(value).__name__}, not text; quote it")
+    raise TypeError(f"{value!r} is not {_type_name(hint)}")
+
+
+def _in_bounds(value: Any, field: dataclasses.Field[Any]) -> Any:
+    low, high = field.metadata.get("low"), field.metadata.get("high")
+    for item in value if isinstance(value, tuple) else (value,):
+        if isinstance(item, (int, float)) and not isinstance(item, bool):
+            if item != item:
+                raise ValueError("NaN is not a value")
+            if low is not None and item < low:
+                raise ValueError(f"{item} is below {low}")
+            if high is not None and item > high:
+                raise ValueError(f"{item} is above {high}")
+    return value

@@ -1,0 +1,1 @@
+"""Canonical AnnData: what every task and model gets (see `bench.data.canonical`)."""

@@ -1,0 +1,242 @@
+"""The record of one attempt at one run: its schema, and the only place that writes or reads it.
+
+A record is one JSON file, `records/<aa>/<run_id>.<attempt>.json`, written once by the supervising
+process and never edited. `bench.store` makes an index of these files that can be rebuilt at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from bench.errors import StoreError
+
+SCHEMA = 1
+"""Raised when a field changes its meaning; a record of a newer schema is refused by name."""
+
+Status = Literal["ok", "failed", "timeout", "oom", "incompatible"]
+
+
+class ModelPart(TypedDict):
+    """Which model ran."""
+
+    name: str
+    version: str
+    summary: str
+    config: dict[str, Any]
+    """With defaults."""
+    fits: str
+    weights: str
+    """published | own | unverified | untrained | none (a model that has no weights)"""
+    weights_sha256: str
+    distribution: str
+    """Distribution and version that brought it: `"bench-harness 0.1.0"`."""
+    reference: str
+
+
+class TaskPart(TypedDict):
+    """Which task examined it, and how its numbers are to be read."""
+
+    name: str
+    version: str
+    config: dict[str, Any]
+    bridge: str
+    """Name of the probe between model and task; empty where the model needs none."""
+    metrics: list[dict[str, Any]]
+    """`MetricSpec`s as dicts, in the task's order."""
+    main_metric: str
+    aggregate: dict[str, float]
+    floor: str
+    ceiling: str
+    baselines: list[str]
+
+
+class DatasetPart(TypedDict):
+    """Which cells."""
+
+    name: str
+    version: str
+    identity: str
+    """Hash of content, roles, layer and options."""
+    study: str
+    roles: dict[str, str]
+    layer: str
+    options: dict[str, Any]
+    semi_simulated: bool
+    simulated: bool
+    n_obs: int
+    n_vars: int
+    notices: list[str]
+    """What was changed to make the data canonical: cells dropped, ids mapped."""
+
+
+class ScorePart(TypedDict):
+    """One `bench.tasks.Score`."""
+
+    metric: str
+    version: str
+    value: float | None
+    n: int
+    units: dict[str, float]
+    unit_kind: str
+    part: dict[str, str]
+
+
+class CostPart(TypedDict):
+    """What it took. Phases are seconds of wall time, each counted once."""
+
+    phases: dict[str, float]
+    """load, split, fit, predict, bridge, score, controls: a probe's cost is `bridge`, never the model's."""
+    wall_s: float
+    cells_per_s: float | None
+    """Cells embedded or predicted per second of `predict`."""
+    peak_rss_bytes: int | None
+    """Largest resident set of the worker, from the operating system; None where it ran inline."""
+    peak_vram_bytes: int | None
+
+
+class ErrorPart(TypedDict):
+    """Why there is no score."""
+
+    kind: str
+    """Class of the exception, or signal."""
+    message: str
+    bad_input: bool
+    """True where the user's input is at fault, so that running it again cannot help."""
+    log_tail: list[str]
+    """Last 50 lines the worker printed."""
+
+
+class Record(TypedDict):
+    """Everything known about one attempt."""
+
+    schema: int
+    run_id: str
+    """Hash of the job key: the same question has the same id."""
+    attempt: int
+    status: Status
+    created: str
+    """UTC, ISO 8601."""
+    protocol: int
+    model: ModelPart
+    task: TaskPart
+    dataset: DatasetPart
+    fold: str
+    split_seed: int
+    seed: int
+    track: str
+    """zero-shot | fitted | label-aware | fine-tuned"""
+    split: dict[str, Any] | None
+    """A `bench.tasks.Split` as a dict, with `optimistic`."""
+    scores: list[ScorePart]
+    controls: dict[str, list[ScorePart]]
+    flags: list[dict[str, str]]
+    """`{"kind": "suspect", "reason": ...}`"""
+    cost: CostPart
+    environment: dict[str, Any]
+    """python, platform, cpu, cores, device, packages, git sha and dirty flag."""
+    error: ErrorPart | None
+    output: str
+    """Path of the saved output below the results folder; empty where there is none."""
+
+
+def write(results: Path, record: Record) -> Path:
+    """Store a record for good: complete or not at all, never over another.
+
+    The attempt number is the next free one of its run and is set in the record.
+
+    Raises
+    ------
+    StoreError
+        If the folder cannot be written to.
+    """
+    folder = results / "records" / record["run_id"][:2]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        attempt = 1 + max((n for n, _ in attempts(results, record["run_id"])), default=0)
+        while True:
+            path = folder / f"{record['run_id']}.{attempt}.json"
+            if _publish(path, json.dumps({**record, "attempt": attempt}, allow_nan=False, indent=1)):
+                return path
+            attempt += 1
+    except OSError as error:
+        raise StoreError(f"cannot write a record to {folder}: {error.strerror or error}.") from None
+
+
+def attempts(results: Path, run_id: str) -> list[tuple[int, Path]]:
+    """Attempts of one run, oldest first, as (number, path)."""
+    found = []
+    for path in (results / "records" / run_id[:2]).glob(f"{run_id}.*.json"):
+        number = path.name.split(".")[1]
+        if number.isdigit():
+            found.append((int(number), path))
+    return sorted(found)
+
+
+def paths(results: Path) -> Iterator[Path]:
+    """Every record file of a results folder, in a stable order."""
+    yield from sorted((results / "records").glob("??/*.*.json"))
+
+
+def read(path: Path) -> Record:
+    """Read one record.
+
+    Raises
+    ------
+    ValueError
+        If the file is not a record; the message says where it breaks.
+    StoreError
+        If it was written by a newer version.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"invalid JSON at byte {error.pos}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 at byte {error.start}") from None
+    if not isinstance(record, dict):
+        raise ValueError("not a record: the top level is not an object")
+    missing = sorted(Record.__required_keys__ - record.keys())
+    if missing:
+        raise ValueError(f"not a record: no {', '.join(missing[:5])}")
+    if not isinstance(record["schema"], int) or record["schema"] > SCHEMA:
+        raise StoreError(
+            f"{path} has record schema {record['schema']}, this bench reads up to {SCHEMA}: upgrade bench-harness."
+        )
+    return record  # type: ignore[return-value]
+
+
+def finite(value: float | None) -> float | None:
+    """The value, or None where it is not a finite number (metrics that are not defined)."""
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not allowed in a record")
+
+
+def _publish(path: Path, text: str) -> bool:
+    """Write a file atomically; False where the name is taken."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)  # unlike a rename, a link never replaces another process's record
+        except FileExistsError:
+            return False
+    finally:
+        os.unlink(temporary)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return True
