@@ -92,6 +92,8 @@ class MetricSpec:
     upper: float | None = 1.0
     group: str = ""
     """Metrics of a group are averaged before the task's `aggregate` weighs the groups."""
+    floor: str = ""
+    """The control that marks skill 0 of this metric, where it is not the task's `floor`."""
     reference: str = ""
 
 
@@ -126,7 +128,7 @@ class TaskSpec:
     modalities: frozenset[str] = frozenset({"Gene Expression"})
     baselines: tuple[str, ...] = ()
     floor: str = ""
-    """The control that marks skill 0."""
+    """The negative control: marks skill 0; a score no better than it is suspect."""
     ceiling: str = ""
     """The control that marks skill 1; empty means the metric's upper bound."""
     aggregate: Mapping[str, float] = field(default_factory=dict)

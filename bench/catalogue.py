@@ -1,0 +1,257 @@
+"""Every model, task, dataset and command that is installed, and whether a triple fits together.
+
+Discovery is an own loop over entry points: pluggy's lets one broken plugin stop the tool. Built-in
+plugins come through the same door as anybody's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import metadata
+from typing import Any, Generic, Protocol, TypeVar
+
+import pluggy
+
+from bench import hookspecs
+from bench.errors import BadInput, BenchError, unknown
+from bench.specs import BridgeSpec, CommandSpec, DatasetSpec, ModelSpec, TaskSpec
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+Spec = TypeVar("Spec", bound=_Named)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that could not be loaded, and why."""
+
+    plugin: str
+    distribution: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"plugin {self.plugin!r} ({self.distribution}) not loaded: {self.reason}"
+
+
+@dataclass
+class Shelf(Generic[Spec]):
+    """The specs of one kind, by name, with the distribution each came from."""
+
+    kind: str
+    specs: dict[str, Spec] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    clashes: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def add(self, spec: Spec, origin: str) -> None:
+        """Put a spec on the shelf; a name taken twice belongs to nobody until the user decides."""
+        if spec.name in self.specs:
+            self.clashes[spec.name] = (self.origins[spec.name], origin)
+            return
+        self.specs[spec.name] = spec
+        self.origins[spec.name] = origin
+
+    def __iter__(self) -> Iterator[Spec]:
+        return iter(sorted(self.specs.values(), key=lambda s: s.name))
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What is installed."""
+
+    models: Shelf[ModelSpec]
+    tasks: Shelf[TaskSpec]
+    datasets: Shelf[DatasetSpec]
+    commands: Shelf[CommandSpec]
+    broken: tuple[Broken, ...]
+
+    def model(self, name: str) -> ModelSpec:
+        """Look a model up. Raises `BadInput` with the nearest name."""
+        return self._get(self.models, name)
+
+    def task(self, name: str) -> TaskSpec:
+        """Look a task up. Raises `BadInput` with the nearest name."""
+        return self._get(self.tasks, name)
+
+    def dataset(self, name: str) -> DatasetSpec:
+        """Look a dataset up. Raises `BadInput` with the nearest name."""
+        return self._get(self.datasets, name)
+
+    def _get(self, shelf: Shelf[Spec], name: str) -> Spec:
+        if name in shelf.clashes:
+            first, second = shelf.clashes[name]
+            raise BadInput(
+                f"{shelf.kind} {name!r} is registered by both {first} and {second}; uninstall one of them."
+            )
+        if name in shelf.specs:
+            return shelf.specs[name]
+        hint = f"See `bench list {shelf.kind}s`."
+        if self.broken:
+            hint += f" Not loaded: {'; '.join(map(str, self.broken))}."
+        raise unknown(shelf.kind, name, shelf.specs, hint)
+
+
+@cache
+def catalogue() -> Catalogue:
+    """Everything that is installed; read once per process.
+
+    Raises
+    ------
+    BadInput
+        For a broken plugin, where `BENCH_STRICT_PLUGINS=1`.
+    """
+    found = discover(metadata.entry_points(group=hookspecs.GROUP))
+    if found.broken and os.environ.get("BENCH_STRICT_PLUGINS") == "1":
+        raise BadInput("\n".join(map(str, found.broken)))
+    return found
+
+
+def discover(entry_points: Iterable[metadata.EntryPoint]) -> Catalogue:
+    """Load the given plugins; one that fails is reported and the others go on."""
+    shelves = Catalogue(Shelf("model"), Shelf("task"), Shelf("dataset"), Shelf("command"), ())
+    broken: list[Broken] = []
+    for entry in sorted(entry_points, key=lambda e: e.name):
+        dist = entry.dist
+        origin = f"{dist.metadata['Name']} {dist.version}" if dist else entry.value
+        try:
+            hooks = _hooks(entry.load(), entry.name)
+            contributed = [
+                (shelf, spec)
+                for shelf, kind, hook in (
+                    (shelves.models, ModelSpec, hooks.bench_models),
+                    (shelves.tasks, TaskSpec, hooks.bench_tasks),
+                    (shelves.datasets, DatasetSpec, hooks.bench_datasets),
+                    (shelves.commands, CommandSpec, hooks.bench_commands),
+                )
+                for spec in _specs(hook(), kind)
+            ]
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may even call sys.exit: the tool must survive it
+            broken.append(Broken(entry.name, origin, _reason(error)))
+            continue
+        for shelf, spec in contributed:
+            shelf.add(spec, origin)
+    return Catalogue(shelves.models, shelves.tasks, shelves.datasets, shelves.commands, tuple(broken))
+
+
+def _hooks(module: Any, name: str) -> Any:
+    """Let pluggy check one plugin against the contract: misspelt hooks and wrong arguments are errors."""
+    manager = pluggy.PluginManager(hookspecs.GROUP)
+    manager.add_hookspecs(hookspecs)
+    manager.register(module, name)
+    strays = [n for n in dir(module) if n.startswith("bench_") and hasattr(getattr(module, n), "bench_impl")]
+    manager.check_pending()
+    if not strays:
+        raise BenchError("its module implements no hook of bench.hookspecs")
+    return manager.hook
+
+
+def _specs(results: list[list[Any]], kind: type) -> Iterator[Any]:
+    for spec in (spec for result in results for spec in result):
+        if not isinstance(spec, kind):
+            raise BenchError(f"a hook returned {type(spec).__name__} where {kind.__name__} was expected")
+        yield spec
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"its module calls sys.exit({error.code!r})"
+    return f"{type(error).__name__}: {error}" if not isinstance(error, BenchError) else str(error)
+
+
+# --- does a triple fit together? ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason why a model, a task and a dataset do not fit together."""
+
+    code: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def check(model: ModelSpec, task: TaskSpec, dataset: DatasetSpec, bridge: str = "") -> list[Reason]:
+    """All reasons against a triple at once, from the specs alone; an empty list means it can run.
+
+    `bridge` is the name the task's configuration chose, where the model needs one.
+    """
+    return [
+        Reason(code, text)
+        for code, applies, text in (
+            (
+                "capability",
+                task.needs not in model.gives and _bridge(model, task, bridge) is None,
+                f"task {task.name} needs {task.needs}, model {model.name} gives {', '.join(sorted(model.gives))}"
+                + (f" (bridges: {', '.join(b.name for b in task.bridges)})" if task.bridges else ""),
+            ),
+            (
+                "transductive",
+                task.holds_out and not model.inductive,
+                f"model {model.name} cannot embed cells it was not fitted on, and task {task.name} holds cells out",
+            ),
+            (
+                "roles",
+                bool(set(task.obs) - set(dataset.roles)),
+                f"task {task.name} needs obs {', '.join(sorted(set(task.obs) - set(dataset.roles)))}, "
+                f"dataset {dataset.name} has {', '.join(sorted(dataset.roles)) or 'none'};"
+                " name your column with --obs ROLE=COLUMN",
+            ),
+            (
+                "modalities",
+                not task.modalities <= dataset.modalities,
+                f"task {task.name} needs {', '.join(sorted(task.modalities))}, "
+                f"dataset {dataset.name} has {', '.join(sorted(dataset.modalities))}",
+            ),
+            (
+                "species",
+                bool(model.species and dataset.species and dataset.species not in model.species),
+                f"model {model.name} knows {', '.join(sorted(model.species))}, dataset {dataset.name} is {dataset.species}",
+            ),
+            *(("requires", True, text) for text in _unmet(model.requires)),
+        )
+        if applies
+    ]
+
+
+def bridge_for(model: ModelSpec, task: TaskSpec, chosen: str) -> BridgeSpec | None:
+    """The bridge between a model and a task; None where the model gives what the task needs."""
+    return None if task.needs in model.gives else _bridge(model, task, chosen)
+
+
+def _bridge(model: ModelSpec, task: TaskSpec, chosen: str) -> BridgeSpec | None:
+    usable = [b for b in task.bridges if b.needs in model.gives and chosen in ("", b.name)]
+    return usable[0] if usable else None
+
+
+def _unmet(requires: tuple[str, ...]) -> list[str]:
+    """Requirements that are not installed; asked of the metadata, so nothing is imported."""
+    if not requires:
+        return []
+    from packaging.requirements import Requirement
+
+    problems = []
+    for text in requires:
+        wanted = Requirement(text)
+        try:
+            installed = metadata.version(wanted.name)
+        except metadata.PackageNotFoundError:
+            problems.append(f"{wanted.name} is not installed: pip install '{text}'")
+            continue
+        if not wanted.specifier.contains(installed, prereleases=True):
+            problems.append(f"{wanted.name} {installed} is installed, needed is {text}: pip install '{text}'")
+    return problems
+
+
+def by_name(specs: Iterable[Spec]) -> Mapping[str, Spec]:
+    """Index specs by name."""
+    return {spec.name: spec for spec in specs}

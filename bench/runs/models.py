@@ -1,0 +1,129 @@
+"""The models a task meets: fresh, seeded, measured, checked, and blind to what they may not see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from bench.data.identity import cells_hash
+from bench.runs import guard
+from bench.runs.meter import Meter
+from bench.specs import BridgeSpec, Cap, ModelSpec, load_target
+from bench.tasks import MakeModel
+
+if TYPE_CHECKING:
+    import anndata as ad
+    import numpy as np
+    import pandas as pd
+
+LABEL = "cell_type"
+
+
+class Embedder:
+    """A model that embeds cells, as tasks and bridges see it.
+
+    Labels reach `fit` only where the spec declares `fits="labels"`, and never reach `embed`. Fits and
+    embeddings of the same cells are shared between the models of one job: a model is seeded, so a second
+    fit on the same cells would give the same result.
+    """
+
+    def __init__(self, make: Callable[[], Any], spec: ModelSpec, meter: Meter, shared: dict[str, Any]) -> None:
+        self._make, self._spec, self._meter, self._shared = make, spec, meter, shared
+        self._fit_key = "unfitted"
+
+    def fit(self, cells: ad.AnnData) -> None:
+        """Learn from cells; a zero-shot model is not shown them at all."""
+        if self._spec.fits == "no":
+            return
+        visible = cells if self._spec.fits == "labels" else without_labels(cells)
+        self._fit_key = cells_hash(visible, tuple(visible.obs.columns))
+        if self._fit_key not in self._shared:
+            model = self._new()
+            with self._meter.phase("fit"):
+                model.fit(visible)
+            self._shared[self._fit_key] = model
+
+    def embed(self, cells: ad.AnnData) -> np.ndarray:
+        """Return float32 (n_cells, n_dims), checked."""
+        visible = without_labels(cells)
+        key = f"{self._fit_key}:{cells_hash(visible, tuple(visible.obs.columns))}"
+        if key not in self._shared:
+            if self._fit_key not in self._shared:
+                self._shared[self._fit_key] = self._new()
+            with self._meter.phase("predict"):
+                values = self._shared[self._fit_key].embed(visible)
+            self._meter.count(visible.n_obs)
+            self._shared[key] = guard.embedding(self._spec.name, values, visible.n_obs)
+        return self._shared[key]
+
+    def _new(self) -> Any:
+        with self._meter.phase("load"):
+            return self._make()
+
+
+class Predictor:
+    """A model that predicts labels, as a task sees it: measured and checked.
+
+    `phase` is what its own time is charged to: `fit`/`predict` for a model, `bridge` for a probe, whose
+    inner model is charged by itself.
+    """
+
+    def __init__(self, inner: Any, name: str, meter: Meter, bridged: bool) -> None:
+        self._inner, self._name, self._meter = inner, name, meter
+        self._fit_phase, self._predict_phase = ("bridge", "bridge") if bridged else ("fit", "predict")
+        self._bridged = bridged
+
+    def fit(self, cells: ad.AnnData) -> None:
+        """Learn from the labelled cells."""
+        with self._meter.phase(self._fit_phase):
+            self._inner.fit(cells)
+
+    def predict(self, cells: ad.AnnData) -> pd.DataFrame:
+        """Return probabilities (obs_names x classes), rows in the order given."""
+        with self._meter.phase(self._predict_phase):
+            frame = self._inner.predict(without_labels(cells))
+        if not self._bridged:
+            self._meter.count(cells.n_obs)
+        return guard.probabilities(self._name, frame, list(cells.obs_names))
+
+
+def factory(
+    spec: ModelSpec, make: Callable[[], Any], bridge: BridgeSpec | None, task_config: Any, seed: int, meter: Meter
+) -> MakeModel:
+    """A factory of what the task needs, over a factory of the bare model.
+
+    Parameters
+    ----------
+    spec
+        Of the model.
+    make
+        Makes the bare model, configured and seeded.
+    bridge
+        What adapts it to the task; None where it gives what the task needs.
+    task_config
+        Handed to the bridge.
+    seed
+        Of the bridge's own randomness.
+    meter
+        Charged with every call.
+    """
+    shared: dict[str, Any] = {}
+
+    def embedder() -> Embedder:
+        return Embedder(make, spec, meter, shared)
+
+    if bridge is not None:
+        adapt = load_target(bridge.target)
+        return lambda: Predictor(adapt(embedder, config=task_config, seed=seed), spec.name, meter, bridged=True)
+    if Cap.PREDICTS_LABELS in spec.gives:
+        return lambda: Predictor(make(), spec.name, meter, bridged=False)
+    return embedder
+
+
+def without_labels(cells: ad.AnnData) -> ad.AnnData:
+    """The same cells without their labels; the matrix is shared, the table of cells is not."""
+    if LABEL not in cells.obs:
+        return cells
+    import anndata as ad
+
+    return ad.AnnData(X=cells.X, obs=cells.obs.drop(columns=LABEL), var=cells.var)
