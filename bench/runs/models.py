@@ -88,7 +88,13 @@ class Predictor:
 
 
 def factory(
-    spec: ModelSpec, make: Callable[[], Any], bridge: BridgeSpec | None, task_config: Any, seed: int, meter: Meter
+    spec: ModelSpec,
+    make: Callable[[], Any],
+    needs: Cap,
+    bridge: BridgeSpec | None,
+    task_config: Any,
+    seed: int,
+    meter: Meter,
 ) -> MakeModel:
     """A factory of what the task needs, over a factory of the bare model.
 
@@ -98,6 +104,8 @@ def factory(
         Of the model.
     make
         Makes the bare model, configured and seeded.
+    needs
+        What the task asks of a model.
     bridge
         What adapts it to the task; None where it gives what the task needs.
     task_config
@@ -115,9 +123,11 @@ def factory(
     if bridge is not None:
         adapt = load_target(bridge.target)
         return lambda: Predictor(adapt(embedder, config=task_config, seed=seed), spec.name, meter, bridged=True)
-    if Cap.PREDICTS_LABELS in spec.gives:
+    if needs is Cap.EMBEDS_CELLS:
+        return embedder
+    if needs is Cap.PREDICTS_LABELS:
         return lambda: Predictor(make(), spec.name, meter, bridged=False)
-    return embedder
+    return make
 
 
 def without_labels(cells: ad.AnnData) -> ad.AnnData:

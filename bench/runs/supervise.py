@@ -1,0 +1,288 @@
+"""Runs jobs as processes of their own, within limits, and turns whatever happens into an ending.
+
+A worker that crashes, hangs, or eats all memory ends its own job and no other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench.data.cache import cache_dir
+from bench.errors import StoreError
+from bench.runs.job import Job
+from bench.runs.record import ErrorPart, Status
+from bench.runs.worker import CONTROLS
+
+POLL_SECONDS = 0.05
+LOG_LINES = 50
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one job may use."""
+
+    timeout: float | None = None
+    """Seconds of wall time."""
+    max_memory: int | None = None
+    """Bytes of resident memory, of the worker and its children together."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How one job ended."""
+
+    job: Job
+    status: Status
+    result: dict[str, Any] | None
+    """A `bench.runs.execute.Result`, where the status is ok."""
+    error: ErrorPart | None
+    wall_s: float
+    peak_rss_bytes: int | None
+    output: Path | None
+    """The saved output, still in the scratch folder: whoever consumes the ending moves it."""
+
+
+def supervise(
+    jobs: Sequence[Job],
+    *,
+    results: Path,
+    workers: int,
+    limits: Limits,
+    python: str = sys.executable,
+    on_event: Callable[[Job, str], None] = lambda job, phase: None,
+) -> Iterator[Ending]:
+    """Run jobs, `workers` at a time, and yield each ending as it comes.
+
+    Parameters
+    ----------
+    jobs
+        In the order they start.
+    results
+        The results folder: scratch space lies in it, so that outputs move into place atomically.
+    limits
+        Of each job.
+    python
+        Interpreter of the workers.
+    on_event
+        Told of a job's phase whenever it changes.
+    """
+    waiting, running = list(jobs), []
+    scratch = _scratch_root(results)
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                job = waiting.pop(0)
+                controls = results / "controls" / f"{job.control_key}.json"
+                running.append(Process.start(job, scratch, controls, python, workers, limits))
+            for process in list(running):
+                if process.changed_phase():
+                    on_event(process.job, process.phase)
+                if process.finished():
+                    running.remove(process)
+                    yield process.ending()
+            time.sleep(POLL_SECONDS)
+    finally:
+        for process in running:
+            process.kill()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@dataclass
+class Process:
+    """One worker."""
+
+    job: Job
+    folder: Path
+    popen: subprocess.Popen[bytes]
+    limits: Limits
+    started: float = field(default_factory=time.monotonic)
+    phase: str = "start"
+    stopped: str = ""
+    """Why the supervisor ended it: `timeout` or `oom`."""
+    peak_seen: int = 0
+    exit_code: int | None = None
+    peak_rss: int | None = None
+
+    @classmethod
+    def start(cls, job: Job, scratch: Path, controls: Path, python: str, workers: int, limits: Limits) -> Process:
+        """Start the worker in a session of its own, in a folder of its own."""
+        folder = Path(tempfile.mkdtemp(dir=scratch))
+        (folder / "job.json").write_text(job.to_json(), encoding="utf-8")
+        with (folder / "log").open("wb") as log:
+            popen = subprocess.Popen(
+                [python, "-m", "bench.runs.worker", str(folder / "job.json"), str(folder / "result.json")],
+                cwd=folder,  # a module of the user's folder must not shadow a library
+                env=worker_environment(job, controls, workers),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return cls(job, folder, popen, limits)
+
+    def changed_phase(self) -> bool:
+        """Whether the worker has begun another phase since the last call."""
+        try:
+            phase = (self.folder / "phase").read_text()
+        except OSError:
+            return False
+        changed = bool(phase) and phase != self.phase
+        self.phase = phase or self.phase
+        return changed
+
+    def finished(self) -> bool:
+        """Whether the worker has ended, by itself or because it went past a limit."""
+        pid, status, usage = os.wait4(self.popen.pid, os.WNOHANG)
+        if pid:
+            self.exit_code = self.popen.returncode = os.waitstatus_to_exitcode(status)
+            kilobyte = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB elsewhere
+            self.peak_rss = max(usage.ru_maxrss * kilobyte, self.peak_seen)
+            return True
+        if not self.stopped:
+            self._enforce()
+        return False
+
+    def _enforce(self) -> None:
+        if self.limits.timeout and time.monotonic() - self.started > self.limits.timeout:
+            self.stopped = "timeout"
+        elif self.limits.max_memory:
+            self.peak_seen = max(self.peak_seen, resident(self.popen.pid))
+            if self.peak_seen > self.limits.max_memory:
+                self.stopped = "oom"
+        if self.stopped:
+            self._signal()
+
+    def kill(self) -> None:
+        """End the worker and all its children."""
+        self._signal()
+        if self.popen.returncode is None:
+            self.popen.wait()
+
+    def _signal(self) -> None:
+        try:
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return  # it ended by itself in the meantime
+
+    def ending(self) -> Ending:
+        """Read what the worker left behind."""
+        result = self._result()
+        error = self._error(result)
+        output = self.folder / "output.npz"
+        return Ending(
+            job=self.job,
+            status=self._status(result, error),
+            result=result if error is None else None,
+            error=error,
+            wall_s=time.monotonic() - self.started,
+            peak_rss_bytes=self.peak_rss,
+            output=output if error is None and output.exists() else None,
+        )
+
+    def _result(self) -> dict[str, Any]:
+        try:
+            return json.loads((self.folder / "result.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}  # it died before it could say anything
+
+    def _status(self, result: dict[str, Any], error: ErrorPart | None) -> Status:
+        if error is None:
+            return "ok"
+        if self.stopped == "timeout":
+            return "timeout"
+        memory = result.get("error", {}).get("out_of_memory") or self.exit_code == -signal.SIGKILL
+        return "oom" if memory else "failed"
+
+    def _error(self, result: dict[str, Any]) -> ErrorPart | None:
+        described = result.get("error")
+        if result and not described and not self.stopped:
+            return None
+        kind, message = (described["kind"], described["message"]) if described else self._death()
+        return ErrorPart(
+            kind=kind,
+            message=message,
+            bad_input=bool(described and described["bad_input"]),
+            log_tail=self._log_tail(),
+        )
+
+    def _death(self) -> tuple[str, str]:
+        """Why a worker that said nothing has ended."""
+        peak = f"{(self.peak_rss or 0) / 2**30:.1f} GiB"
+        if self.stopped == "timeout":
+            return "Timeout", f"timeout after {self.limits.timeout:g} s in {self.phase}; raise --timeout"
+        if self.stopped == "oom":
+            return "OutOfMemory", f"used {peak}, more than --max-memory allows, in {self.phase}"
+        code = self.exit_code or 0
+        if code >= 0:
+            return "WorkerExit", f"worker ended with exit code {code} in {self.phase} and left no result"
+        likely = f" (likely out of memory: peak {peak})" if code == -signal.SIGKILL else ""
+        return signal.Signals(-code).name, f"worker died with signal {-code} in {self.phase}{likely}"
+
+    def _log_tail(self) -> list[str]:
+        try:
+            with (self.folder / "log").open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - 64 * 1024))
+                text = log.read().decode("utf-8", "replace")
+        except OSError:
+            return []
+        return text.replace("\r", "\n").splitlines()[-LOG_LINES:]
+
+
+def worker_environment(job: Job, controls: Path, workers: int) -> dict[str, str]:
+    """Environment of a worker: compilation caches, a fair share of the cores, no GPU unless asked for."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = str(max(1, cores // workers))
+    chosen = {
+        "BENCH_SUPERVISOR": str(os.getpid()),
+        CONTROLS: str(controls),
+        "MPLBACKEND": "Agg",
+        "PYTHONHASHSEED": "0",
+        # a new process would pay some 40 s of compilation each time; see the libraries' documentation
+        "JAX_COMPILATION_CACHE_DIR": str(cache_dir() / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
+        "NUMBA_CACHE_DIR": str(cache_dir() / "numba"),
+    }
+    defaults = {name: threads for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    if job.device == "cpu":
+        chosen |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    return {**defaults, **os.environ, **chosen}
+
+
+def resident(pid: int) -> int:
+    """Resident memory of a process and its children, in bytes."""
+    total = 0
+    try:
+        process = psutil.Process(pid)
+        for member in (process, *process.children(recursive=True)):
+            total += member.memory_info().rss
+    except psutil.Error:
+        return total  # one of them has just ended
+    return total
+
+
+def _scratch_root(results: Path) -> Path:
+    """A folder for this process; folders of processes that were killed are removed."""
+    root = results / ".scratch"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for stale in root.iterdir():
+            owner = stale.name.split("-")[0]
+            if owner.isdigit() and not psutil.pid_exists(int(owner)):
+                shutil.rmtree(stale, ignore_errors=True)
+        return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=root))
+    except OSError as error:
+        raise StoreError(f"cannot write to the results folder {results}: {error.strerror or error}.") from None
