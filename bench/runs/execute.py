@@ -51,7 +51,7 @@ def execute(job: Job, output_path: Path, controls_path: Path, on_phase: Callable
     on_phase
         Told the name of each phase that begins.
     """
-    task_spec, spec = catalogue().task(job.task), model_spec(job)
+    task_spec, spec = catalogue().task(job.task), stored.model_spec(job)
     task_config = build(task_spec.config, job.task_config, f"task {job.task}")
     task: Task = load_target(task_spec.target)(task_config)
     meter = Meter(on_phase)
@@ -82,11 +82,6 @@ def execute(job: Job, output_path: Path, controls_path: Path, on_phase: Callable
         peak_vram_bytes=peak_vram(),
         environment=environment.describe(job.device),
     )
-
-
-def model_spec(job: Job) -> ModelSpec:
-    """The spec of a job's model, or of the stored embedding that takes its place."""
-    return stored.stored_spec(job.embedding) if job.embedding else catalogue().model(job.model)
 
 
 def bare_model(job: Job, spec: ModelSpec) -> Callable[[], Any]:

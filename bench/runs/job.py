@@ -42,12 +42,12 @@ class Job:
     @property
     def run_id(self) -> str:
         """Hash of the canonical job key; the device is not part of it."""
-        return _digest({**self._exam_key(), **self._model_key()})
+        return digest({**self._exam_key(), **self._model_key()})
 
     @property
     def control_key(self) -> str:
         """Hash of what the controls depend on: the same for all models of one exam."""
-        return _digest(self._exam_key())
+        return digest(self._exam_key())
 
     @property
     def title(self) -> str:
@@ -87,6 +87,7 @@ class Job:
         return cls(**{**values, "dataset": DatasetSpec(**dataset)})
 
 
-def _digest(key: Mapping[str, Any]) -> str:
+def digest(key: Any) -> str:
+    """Short sha256 of JSON-ready data, the same on every machine."""
     text = json.dumps(key, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from bench.catalogue import catalogue
 from bench.errors import BadInput
+from bench.runs.job import Job
 from bench.specs import Cap, DatasetSpec, ModelSpec
 
 if TYPE_CHECKING:
     import anndata as ad
     import numpy as np
+
+
+def model_spec(job: Job) -> ModelSpec:
+    """The spec of a job's model, or of the stored embedding that takes its place."""
+    return stored_spec(job.embedding) if job.embedding else catalogue().model(job.model)
 
 
 def stored_spec(key: str) -> ModelSpec:

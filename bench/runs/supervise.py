@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -275,14 +276,14 @@ def resident(pid: int) -> int:
 
 
 def _scratch_root(results: Path) -> Path:
-    """A folder for this process; folders of processes that were killed are removed."""
-    root = results / ".scratch"
+    """A folder for this process; folders that killed processes of this machine have left are removed."""
+    root, here = results / ".scratch", platform.node()
     try:
         root.mkdir(parents=True, exist_ok=True)
         for stale in root.iterdir():
-            owner = stale.name.split("-")[0]
-            if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            owner, _, node = stale.name.rpartition(".")[0].partition("@")
+            if node == here and owner.isdigit() and not psutil.pid_exists(int(owner)):
                 shutil.rmtree(stale, ignore_errors=True)
-        return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=root))
+        return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}@{here}.", dir=root))
     except OSError as error:
         raise StoreError(f"cannot write to the results folder {results}: {error.strerror or error}.") from None

@@ -1,0 +1,145 @@
+"""`bench run`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from bench import config
+from bench.cli import complete, values
+from bench.errors import BadInput
+
+if TYPE_CHECKING:
+    from bench.runs.record import Record
+
+OK, BAD_INPUT, FAILED = 0, 2, 3
+
+
+def run(
+    task: Annotated[list[str], typer.Option("--task", "-t", help="Task; repeat or separate by commas.", autocompletion=complete.tasks)],
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", help="Model; repeat or separate by commas.", autocompletion=complete.models),
+    ] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dataset",
+            "-d",
+            help="Name, .h5ad file or .toml set; default: each task's own.",
+            autocompletion=complete.datasets,
+        ),
+    ] = None,
+    seed: Annotated[list[str] | None, typer.Option(help="Seed of the model: 0, 0,1 or 0..4.")] = None,
+    embedding: Annotated[str, typer.Option(help="Score this obsm key of the file instead of a model.")] = "",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Option of the models: key=value, or MODEL.key=value for one.")
+    ] = None,
+    task_set: Annotated[list[str] | None, typer.Option(help="Option of the tasks: key=value.")] = None,
+    data_set: Annotated[list[str] | None, typer.Option(help="Option of the datasets: key=value.")] = None,
+    config_file: Annotated[
+        Path | None, typer.Option("--config", help="TOML or YAML with tables model, task, data.")
+    ] = None,
+    obs: Annotated[list[str] | None, typer.Option(help="Role of a column: cell_type=COLUMN, batch=COLUMN ...")] = None,
+    layer: Annotated[str, typer.Option(help="Where the counts are: a layer, X or raw.")] = "",
+    weights: Annotated[str, typer.Option(help="Folder or file of weights, or 'untrained'.")] = "",
+    baselines: Annotated[bool, typer.Option("--baselines", help="Also run each task's baselines.")] = False,
+    results: Annotated[Path | None, typer.Option(help="Results folder; else $BENCH_RESULTS, else ./results.")] = None,
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where models run.")] = "cpu",
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Runs at a time.")] = 1,
+    executor: Annotated[Literal["local", "inline"], typer.Option(help="A process per run, or this process.")] = "local",
+    python: Annotated[str, typer.Option(help="Interpreter of the runs.")] = sys.executable,
+    timeout: Annotated[str | None, typer.Option(help="Limit of one run: 90s, 30m, 2h.")] = None,
+    max_memory: Annotated[str | None, typer.Option(help="Limit of one run: 16G.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run again what is done.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run again what has failed.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Examine models on tasks: each (model, task, dataset, fold, seed) is one run with one record.
+
+    Finished runs are not run again. Lists make a grid; what does not go together is listed and skipped.
+
+    Examples:
+
+      bench run --model pca --task integration
+
+      bench run --model pca,scvi --task clustering,classification --dataset my.h5ad --obs cell_type=annotation
+
+      bench run --model logreg,pca --set pca.n_components=30 --task classification --task-set probe=knn --seed 0..4
+
+      bench run --embedding X_mine --task integration --dataset my.h5ad --obs batch=sample --obs cell_type=labels
+
+    Exit codes: 0 all done; 2 nothing can run, or all failures are bad input; 3 a run failed; 4 the results
+    folder cannot be used; 130 interrupted.
+    """
+    from bench.cli.progress import Display
+    from bench.runs.plan import Request
+    from bench.runs.run import Policy
+    from bench.runs.run import run as run_request
+    from bench.runs.supervise import Limits
+    from bench.store.location import results_dir
+
+    request = Request(
+        tasks=values.names(task),
+        models=values.names(model),
+        datasets=values.names(dataset),
+        seeds=values.seeds(seed),
+        embedding=embedding,
+        set=_options(config_file, "model", set_, "--set"),
+        task_set=_options(config_file, "task", task_set, "--task-set"),
+        data_set=_options(config_file, "data", data_set, "--data-set"),
+        obs=config.assignments(obs or (), "--obs"),
+        layer=layer,
+        weights=weights,
+        baselines=baselines,
+        device=values.available(device),
+    )
+    policy = Policy(
+        results=results_dir(results),
+        jobs=jobs,
+        executor=executor,
+        limits=Limits(values.duration(timeout), values.size(max_memory)),
+        python=python,
+        force=force,
+        retry_failed=retry_failed,
+    )
+    with Display(quiet=json_) as display:
+        records = run_request(request, policy, display.progress)
+    _report(records, policy.results, json_)
+    raise typer.Exit(exit_code(records))
+
+
+def exit_code(records: list[Record]) -> int:
+    """What the process returns for these runs."""
+    failed = [r for r in records if r["status"] != "ok"]
+    if not records:
+        return BAD_INPUT
+    if not failed:
+        return OK
+    return BAD_INPUT if all(r["error"] and r["error"]["bad_input"] for r in failed) else FAILED
+
+
+def _options(file: Path | None, table: str, pairs: list[str] | None, flag: str) -> dict[str, object]:
+    """Options of a config file, overridden by those of the command line."""
+    tables = config.read(file) if file else {}
+    strays = sorted(k for k, v in tables.items() if k not in ("model", "task", "data") or not isinstance(v, dict))
+    if strays:
+        raise BadInput(f"config {file}: {strays[0]!r} is not one of the tables [model], [task], [data].")
+    return {**tables.get(table, {}), **config.assignments(pairs or (), flag)}
+
+
+def _report(records: list[Record], results: Path, as_json: bool) -> None:
+    """Index the records and show their headline scores."""
+    from bench.cli import tables
+    from bench.store.index import Store
+
+    report = Store(results).sync()
+    for line in report.notices():
+        typer.echo(line, err=True)
+    if as_json:
+        typer.echo(tables.runs_json(records))
+    else:
+        tables.print_runs(records)

@@ -1,0 +1,97 @@
+"""`bench show`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Annotated, Any, Literal
+
+import typer
+
+from bench.catalogue import catalogue
+from bench.cli import complete, tables
+from bench.config import describe
+from bench.specs import DatasetSpec, ModelSpec, TaskSpec
+
+SPLIT_SEED = {
+    "name": "split_seed",
+    "type": "int",
+    "default": "0",
+    "help": "seed of splits, subsamples and controls; a model's own randomness is --seed",
+}
+
+
+def show(
+    kind: Annotated[Literal["model", "task", "dataset"], typer.Argument(help="What it is.")],
+    name: Annotated[str, typer.Argument(help="Its name.", autocompletion=complete.everything)],
+    json_: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Show what a model, task or dataset is, and the options it takes.
+
+    Examples:
+
+      bench show model scvi
+
+      bench show task classification
+    """
+    found = catalogue()
+    spec: Any = {"model": found.model, "task": found.task, "dataset": found.dataset}[kind](name)
+    if json_:
+        typer.echo(json.dumps({**facts(spec), "options": options(spec)}, indent=1))
+        return
+    for key, value in facts(spec).items():
+        if value not in ("", None, [], {}):
+            typer.echo(f"{key + ':':16} {_line(value)}")
+    if isinstance(spec, TaskSpec):
+        tables.print_rows([_metric_row(m) for m in spec.metrics], title="metrics")
+    tables.print_rows(options(spec), title={"model": "--set", "task": "--task-set", "dataset": "--data-set"}[kind])
+
+
+def facts(spec: Any) -> dict[str, Any]:
+    """The fields of a spec as JSON-ready data, without its options."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(spec):
+        value = getattr(spec, field.name)
+        if field.name in ("config", "params", "options"):
+            continue
+        if field.name in ("metrics", "bridges"):
+            value = [v.name for v in value]
+        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+            value = dataclasses.asdict(value)
+        values[field.name] = sorted(value) if isinstance(value, frozenset) else value
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+def options(spec: ModelSpec | TaskSpec | DatasetSpec) -> list[dict[str, str]]:
+    """What can be set, with types, defaults and help."""
+    if isinstance(spec, DatasetSpec):
+        from bench.data.options import DataOptions
+
+        own = [
+            {"name": k, "type": type(v).__name__, "default": str(v), "help": "parameter of the generator"}
+            for k, v in spec.params.items()
+        ]
+        return own + describe(DataOptions)
+    return describe(spec.config) + ([SPLIT_SEED] if isinstance(spec, TaskSpec) else [])
+
+
+def _metric_row(metric: Any) -> dict[str, str]:
+    return {
+        "name": metric.name,
+        "better": "higher" if metric.higher_is_better else "lower",
+        "range": f"{_bound(metric.lower)} to {_bound(metric.upper)}",
+        "group": metric.group,
+        "summary": metric.summary,
+    }
+
+
+def _bound(value: float | None) -> str:
+    return "∞" if value is None else f"{value:g}"
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{k}={v}" for k, v in value.items())
+    return str(value)
