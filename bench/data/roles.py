@@ -1,0 +1,39 @@
+"""From the columns of a source's `obs` to the roles of canonical data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from bench.errors import unknown
+from bench.specs import ROLES
+
+
+def map_roles(columns: Collection[str], asked: Mapping[str, str], where: str) -> dict[str, str]:
+    """Role -> column: what was asked for, then every column that is named like a role.
+
+    Parameters
+    ----------
+    columns
+        Columns of `obs`.
+    asked
+        Role -> column, as the user wants it; an empty column takes a role away.
+    where
+        The file, for messages.
+
+    Raises
+    ------
+    BadInput
+        If a role or a column does not exist; the message lists those that do.
+    """
+    for role, column in asked.items():
+        if role not in ROLES:
+            raise unknown("role", role, ROLES)
+        require_column(columns, column, where)
+    roles = {role: asked.get(role, role if role in columns else "") for role in ROLES}
+    return {role: column for role, column in roles.items() if column}
+
+
+def require_column(columns: Collection[str], column: str, where: str) -> None:
+    """Refuse a column that `obs` does not have; an empty name asks for none."""
+    if column and column not in columns:
+        raise unknown(f"obs column of {where}:", column, columns, "Name one with --obs ROLE=COLUMN.")
