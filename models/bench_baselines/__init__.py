@@ -1,0 +1,1 @@
+"""Baselines: the simple models that every other has to beat."""

@@ -1,0 +1,1 @@
+"""scVI and scANVI, on scvi-tools."""

@@ -1,0 +1,94 @@
+"""How scvi-tools is trained here: seeded, quiet, without files, validated by group."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scvi
+
+from bench.heads import validation_cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bench_scvi.plugin import ScviConfig
+
+LOGGERS = ("lightning", "lightning.pytorch", "lightning.fabric", "scvi")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Lightning's and scvi-tools' chatter away; what they print goes to stderr."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+            # advice on data loader workers and tensor cores, deprecations between the two libraries
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+def seed(value: int) -> None:
+    """Seed Python, numpy and torch, and scvi-tools' own choices."""
+    scvi.settings.seed = value
+
+
+def batch_size(wanted: int, *sizes: int) -> int:
+    """Return the smallest batch size from `wanted` up that leaves no last batch of one or two cells.
+
+    Batch normalisation fails on one cell and means little on two.
+
+    Parameters
+    ----------
+    wanted
+        Cells per step.
+    sizes
+        Number of cells of each set that is walked through in batches; each at least 3.
+    """
+    size = wanted
+    while any(n % size in (1, 2) for n in sizes):
+        size += 1
+    return size
+
+
+def trainer_options(device: str) -> dict[str, Any]:
+    """Arguments every `train` call shares: one device, no checkpoints, no logs, progress on a terminal only."""
+    accelerator, _, index = device.partition(":")
+    return {
+        "accelerator": accelerator,
+        "devices": [int(index)] if index else 1,
+        "enable_progress_bar": sys.stderr.isatty(),
+    }
+
+
+def train_scvi(model: scvi.model.SCVI, config: ScviConfig, groups: np.ndarray | None, seed: int, device: str) -> None:
+    """Train scVI, with early stopping on a validation part where there are cells to spare.
+
+    The part is `bench.heads.validation_cut` without labels: whole groups where the task shows groups, else
+    random cells. Without early stopping all cells are trained on.
+    """
+    n_cells = model.adata.n_obs
+    cut = np.zeros(n_cells, dtype=bool)
+    if config.early_stopping:
+        cut = validation_cut(np.zeros(n_cells, dtype=int), groups, seed, config.validation_size)
+    if (~cut).sum() < 3:
+        cut[:] = False
+    parts: Sequence[np.ndarray] = [np.flatnonzero(~cut), np.flatnonzero(cut), np.empty(0, dtype=int)]
+    model.train(
+        max_epochs=config.max_epochs,
+        batch_size=batch_size(config.batch_size, len(parts[0])),
+        early_stopping=bool(cut.any()),
+        early_stopping_patience=config.patience,
+        datasplitter_kwargs={"external_indexing": parts},
+        **trainer_options(device),
+    )
