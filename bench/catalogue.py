@@ -86,9 +86,7 @@ class Catalogue:
     def _get(self, shelf: Shelf[Spec], name: str) -> Spec:
         if name in shelf.clashes:
             first, second = shelf.clashes[name]
-            raise BadInput(
-                f"{shelf.kind} {name!r} is registered by both {first} and {second}; uninstall one of them."
-            )
+            raise BadInput(f"{shelf.kind} {name!r} is registered by both {first} and {second}; uninstall one of them.")
         if name in shelf.specs:
             return shelf.specs[name]
         hint = f"See `bench list {shelf.kind}s`."
@@ -215,7 +213,8 @@ def check(model: ModelSpec, task: TaskSpec, dataset: DatasetSpec, bridge: str = 
             (
                 "species",
                 bool(model.species and dataset.species and dataset.species not in model.species),
-                f"model {model.name} knows {', '.join(sorted(model.species))}, dataset {dataset.name} is {dataset.species}",
+                f"model {model.name} knows {', '.join(sorted(model.species))},"
+                f" dataset {dataset.name} is {dataset.species}",
             ),
             *(("requires", True, text) for text in _unmet(model.requires)),
         )

@@ -13,7 +13,9 @@ from bench.errors import BadInput
 
 
 def embed(
-    model: Annotated[str, typer.Option("--model", "-m", help="A model that embeds cells.", autocompletion=complete.models)],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="A model that embeds cells.", autocompletion=complete.models)
+    ],
     data: Annotated[Path, typer.Option(help="The .h5ad file to embed.")],
     out: Annotated[Path, typer.Option(help="The .h5ad file to write.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="Option of the model: key=value.")] = None,

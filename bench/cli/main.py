@@ -117,5 +117,7 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        print(f"bench: unexpected {type(error).__name__}: {error}. Run again with --debug for details.", file=sys.stderr)
+        print(
+            f"bench: unexpected {type(error).__name__}: {error}. Run again with --debug for details.", file=sys.stderr
+        )
         sys.exit(BenchError.exit_code)

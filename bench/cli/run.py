@@ -19,7 +19,10 @@ OK, BAD_INPUT, FAILED = 0, 2, 3
 
 
 def run(
-    task: Annotated[list[str], typer.Option("--task", "-t", help="Task; repeat or separate by commas.", autocompletion=complete.tasks)],
+    task: Annotated[
+        list[str],
+        typer.Option("--task", "-t", help="Task; repeat or separate by commas.", autocompletion=complete.tasks),
+    ],
     model: Annotated[
         list[str] | None,
         typer.Option("--model", "-m", help="Model; repeat or separate by commas.", autocompletion=complete.models),

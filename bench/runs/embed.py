@@ -101,7 +101,9 @@ def embedding_model(name: str) -> ModelSpec:
     spec = catalogue().model(name)
     if Cap.EMBEDS_CELLS not in spec.gives:
         able = ", ".join(m.name for m in catalogue().models if Cap.EMBEDS_CELLS in m.gives)
-        raise BadInput(f"model {name} does not embed cells, it gives {', '.join(sorted(spec.gives))}. These do: {able}.")
+        raise BadInput(
+            f"model {name} does not embed cells, it gives {', '.join(sorted(spec.gives))}. These do: {able}."
+        )
     return spec
 
 

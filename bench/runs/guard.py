@@ -46,7 +46,9 @@ def probabilities(model: str, frame: pd.DataFrame, names: Sequence[str]) -> pd.D
         If rows are missing, repeated or unknown, or values are not probabilities.
     """
     if sorted(map(str, frame.index)) != sorted(map(str, names)):
-        raise BadOutput(f"model {model} returned {len(frame):,} rows whose names are not the {len(names):,} cells given.")
+        raise BadOutput(
+            f"model {model} returned {len(frame):,} rows whose names are not the {len(names):,} cells given."
+        )
     values = frame.to_numpy(dtype=np.float64)
     _finite(model, "the predicted probabilities", values)
     if values.size and (values.min() < -1e-6 or abs(values.sum(axis=1) - 1).max() > 1e-3):
@@ -74,7 +76,9 @@ def output(model: str, answer: Output, exam: Exam) -> Output:
     return answer
 
 
-def suspicions(scores: Sequence[Score], controls: Mapping[str, Sequence[Score]], task: TaskSpec) -> list[dict[str, str]]:
+def suspicions(
+    scores: Sequence[Score], controls: Mapping[str, Sequence[Score]], task: TaskSpec
+) -> list[dict[str, str]]:
     """Flags for a result that is no better than the task's negative control.
 
     Compared is the task's main metric or, where it has none, the aggregate of its metric groups.
@@ -115,4 +119,6 @@ def _finite(model: str, what: str, array: np.ndarray) -> None:
     finite = np.isfinite(array)
     if not finite.all():
         bad = np.flatnonzero(~finite.reshape(len(array), -1).all(axis=1))
-        raise BadOutput(f"model {model}: {what} has NaN or infinite values in {len(bad):,} cells (first: row {bad[0]}).")
+        raise BadOutput(
+            f"model {model}: {what} has NaN or infinite values in {len(bad):,} cells (first: row {bad[0]})."
+        )

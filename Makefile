@@ -1,0 +1,62 @@
+# Everything a fresh machine needs: Python >= 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RESULTS ?= results
+JOBS ?= 2
+TORCH := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
+TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
+INSTALLED := $(VENV)/.installed
+RUN := $(BIN)/bench run --results $(RESULTS) --jobs $(JOBS)
+
+.PHONY: help demo test slow lint types format install clean
+
+help:
+	@echo "make demo    set up and run the main job on embedded real data"
+	@echo "make test    set up and run the tests (make slow: the heavy ones)"
+	@echo "make lint    ruff; make types: mypy; make format: rewrite"
+
+demo: $(INSTALLED)
+	$(RUN) --task classification,clustering --model pca,hvg,logreg,scvi --dataset pbmc68k
+	$(RUN) --task integration --model pca,hvg,scvi --dataset pbmc68k-semisim
+	$(BIN)/bench results --results $(RESULTS)
+	$(BIN)/bench leaderboard --results $(RESULTS)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not slow and not browser"
+
+slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m "slow or browser"
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+install: $(INSTALLED)
+
+# The stamp is written last and, for a new environment, first removed with it: an interrupted installation
+# starts from nothing, a changed dependency only adds to what is there.
+$(INSTALLED): pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "bench needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@test -e $(INSTALLED) || $(PYTHON) -m venv --clear $(VENV) || { \
+	  echo "cannot create $(VENV): on Debian and Ubuntu, apt install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@if command -v nvidia-smi >/dev/null 2>&1 || [ "$$(uname)" != Linux ]; then index=""; \
+	elif $(BIN)/python -c 'import urllib.request as u; u.urlopen("$(TORCH_CPU_INDEX)/torch/", timeout=3)' 2>/dev/null; then \
+	  index="--extra-index-url $(TORCH_CPU_INDEX)"; \
+	else index=""; echo "PyTorch's CPU wheels are out of reach: pip takes the build its index offers (it may bring CUDA, some GB)"; fi; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$index "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . --group dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(patsubst %/pyproject.toml,-e %,$(wildcard plugins/*/pyproject.toml))
+	@touch $(INSTALLED)
+
+clean:
+	rm -rf $(VENV) results .pytest_cache .ruff_cache .mypy_cache .hypothesis
