@@ -1,0 +1,1 @@
+"""Harmony as a model of `bench`."""

@@ -1,0 +1,79 @@
+"""Harmony (Korsunsky et al. 2019) on principal components."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import harmonypy
+import numpy as np
+import pandas as pd
+
+from bench.data.features import ExpressionPCA
+from bench.errors import BadInput
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+    from bench.capabilities import Weights
+    from bench_harmony.plugin import HarmonyConfig
+
+logging.getLogger("harmonypy").setLevel(logging.WARNING)  # its rounds are told on stderr otherwise
+
+
+class HarmonyModel:
+    """The corrected components of the cells it was fitted on; it has nothing to say about others."""
+
+    def __init__(self, config: HarmonyConfig, *, weights: Weights, seed: int, device: str) -> None:
+        self._config, self._seed = config, seed
+
+    def fit(self, cells: ad.AnnData) -> None:
+        """Compute components and correct them over `obs["batch"]`.
+
+        Raises
+        ------
+        BadInput
+            If there are not two batches, or the batch of a cell is missing.
+        """
+        batches = _batches(cells)
+        pca = ExpressionPCA(self._config.n_components, self._config.n_genes, self._config.scale, self._seed)
+        corrected = harmonypy.run_harmony(
+            pca.fit(cells).transform(cells),
+            pd.DataFrame({"batch": batches}),
+            "batch",
+            theta=self._config.theta,
+            nclust=max(2, min(round(len(batches) / 30), 100)),  # harmonypy's rule, which gives 0 below 15 cells
+            max_iter_harmony=self._config.max_iter,
+            verbose=False,
+            random_state=self._seed,
+        )
+        self._rows = pd.DataFrame(np.asarray(corrected.Z_corr, dtype=np.float32), index=cells.obs_names.copy())
+
+    def embed(self, cells: ad.AnnData) -> np.ndarray:
+        """Return float32 (n_cells, n_components) of cells that were in `fit`, joined by name.
+
+        Raises
+        ------
+        BadInput
+            If there are other cells among them.
+        """
+        positions = self._rows.index.get_indexer(cells.obs_names)
+        if (positions < 0).any():
+            absent = cells.obs_names[positions < 0]
+            raise BadInput(
+                f"Harmony cannot embed cells it was not fitted on ({len(absent):,} of {cells.n_obs:,},"
+                f" first: {absent[0]!r}); use it for tasks that hold nothing out, such as integration."
+            )
+        return self._rows.to_numpy()[positions]
+
+
+def _batches(cells: ad.AnnData) -> np.ndarray:
+    if "batch" not in cells.obs:
+        raise BadInput("Harmony corrects for batch, but obs has no column 'batch'; map one with --obs batch=COLUMN.")
+    missing = int(cells.obs["batch"].isna().sum())
+    if missing:
+        raise BadInput(f"Harmony needs the batch of every cell, but obs['batch'] is missing for {missing:,} cells.")
+    batches = cells.obs["batch"].astype(str).to_numpy()
+    if len(np.unique(batches)) < 2:
+        raise BadInput(f"Harmony needs at least 2 batches to correct for, found 1 ({batches[0]!r}).")
+    return batches
