@@ -98,9 +98,7 @@ class Task(Protocol):
         """Names of the folds; each becomes one job. Raises `BadInput` if the data cannot be examined."""
         ...
 
-    def split(
-        self, data: ad.AnnData, fold: str, split_seed: int, *, label_aware: bool = False
-    ) -> tuple[Exam, Truth]:
+    def split(self, data: ad.AnnData, fold: str, split_seed: int, *, label_aware: bool = False) -> tuple[Exam, Truth]:
         """Divide canonical data.
 
         `label_aware` says that the model under test uses labels: where nothing is held out, the labels

@@ -21,7 +21,7 @@ VERBS = (
     CommandSpec("index", "Bring the index of the results up to date.", "bench.cli.index:index"),
     CommandSpec("embed", "Embed the cells of a file with a model.", "bench.cli.embed:embed"),
 )
-HELP = """Is this single-cell model better than PCA, scVI or logistic regression, on my task, on my data, and at what cost?
+HELP = """Is this single-cell model better than PCA, scVI or logistic regression, on my data, and at what cost?
 
 Examples:
 
@@ -117,7 +117,5 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        print(
-            f"bench: unexpected {type(error).__name__}: {error}. Run again with --debug for details.", file=sys.stderr
-        )
+        print(f"bench: unexpected {type(error).__name__}: {error}. --debug shows where.", file=sys.stderr)
         sys.exit(BenchError.exit_code)

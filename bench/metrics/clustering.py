@@ -51,7 +51,8 @@ def kmeans(x: np.ndarray, k: int, seed: int, n_init: int = 10) -> np.ndarray:
     """Clusters (n,) of the best of `n_init` k-means runs (scikit-learn, k-means++)."""
     from sklearn.cluster import KMeans
 
-    return KMeans(k, n_init=n_init, random_state=seed).fit_predict(x)
+    # scikit-learn's inferred types know only the string a parameter defaults to
+    return KMeans(k, n_init=n_init, random_state=seed).fit_predict(x)  # pyright: ignore[reportArgumentType]
 
 
 def agreement(labels: np.ndarray, clusters: np.ndarray) -> tuple[float, float]:

@@ -69,7 +69,7 @@ def _connected(graph: sparse.csr_matrix, smallest: int) -> np.ndarray:
 
     count, component = connected_components(graph, connection="strong")
     if count == 1:
-        return np.arange(graph.shape[0])
+        return np.arange(len(component))
     return np.flatnonzero(np.bincount(component)[component] >= smallest)
 
 
@@ -82,7 +82,7 @@ def _diffusion_map(graph: sparse.csr_matrix, components: int) -> np.ndarray:
     density = sparse.diags(1 / np.asarray(graph.sum(axis=0), dtype=np.float64).ravel())
     kernel = density @ graph @ density
     scale = sparse.diags(1 / np.sqrt(np.asarray(kernel.sum(axis=0)).ravel()))
-    start = np.random.default_rng(0).normal(size=graph.shape[0])
+    start = np.random.default_rng(0).normal(size=density.shape[0])
     with threadpool_limits(1):  # the solver's vectors are short: threads would only wait for each other
         values, vectors = eigsh((scale @ kernel @ scale).tocsr(), k=components, which="LM", v0=start)
     # float32 makes the leading eigenvalue exactly 1, which the weights below rely on

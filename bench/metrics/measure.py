@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import SupportsFloat
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,10 @@ class Measured:
 
 
 def measured(
-    metric: str, value: float | None, n: int, units: Mapping[str, float] | None = None, unit_kind: str = ""
+    metric: str, value: SupportsFloat | None, n: int, units: Mapping[str, float] | None = None, unit_kind: str = ""
 ) -> Measured:
     """Make a `Measured` of plain floats: a value that is not finite becomes None, such units are left out."""
     kept = {str(name): float(v) for name, v in (units or {}).items() if math.isfinite(v)}
-    defined = value is not None and math.isfinite(value)
-    return Measured(metric, float(value) if defined else None, int(n), kept, unit_kind if kept else "")  # type: ignore[arg-type]
+    number = None if value is None else float(value)
+    defined = number is not None and math.isfinite(number)
+    return Measured(metric, number if defined else None, int(n), kept, unit_kind if kept else "")

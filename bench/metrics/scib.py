@@ -192,7 +192,8 @@ def _library_kmeans(x: np.ndarray, k: int) -> np.ndarray:
     centred = np.ascontiguousarray(x, dtype=np.float32)
     centred = centred - centred.mean(axis=0)
     centroids = start._initialize(centred, k, jax.random.split(start.seed, 1)[0])
-    return Lloyd(k, init=np.array(centroids), n_init=1, tol=0, max_iter=1000).fit_predict(centred)
+    lloyd = Lloyd(k, init=np.array(centroids), n_init=1, tol=0, max_iter=1000)  # pyright: ignore[reportArgumentType]
+    return lloyd.fit_predict(centred)
 
 
 def _agreement(kind: str, clusters: np.ndarray | None, labels: np.ndarray) -> list[Measured]:

@@ -87,7 +87,7 @@ def embed(
     placed[names.get_indexer(cells.obs_names)] = values
     key = f"X_{spec.name}"
     _write(dataset, out, key, placed)
-    return Embedded(out, key, *values.shape, tuple(cells.uns["notices"]), meter.seconds)
+    return Embedded(out, key, len(values), values.shape[1], tuple(cells.uns["notices"]), meter.seconds)
 
 
 def embedding_model(name: str) -> ModelSpec:

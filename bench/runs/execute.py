@@ -123,7 +123,9 @@ def as_part(score: Score) -> ScorePart:
 
 def save_output(path: Path, output: Output) -> None:
     """Save an output with its row names, without pickled objects."""
-    columns = {f"columns/{name}": np.asarray(names, dtype=np.str_) for name, names in output.columns.items()}
-    arrays = {f"arrays/{name}": array for name, array in output.arrays.items()}
+    columns: dict[str, Any] = {
+        f"columns/{name}": np.asarray(names, dtype=np.str_) for name, names in output.columns.items()
+    }
+    arrays: dict[str, Any] = {f"arrays/{name}": array for name, array in output.arrays.items()}
     with path.open("wb") as file:
         np.savez_compressed(file, rows=np.asarray(output.rows, dtype=np.str_), **columns, **arrays)

@@ -21,6 +21,7 @@ from bench.runs.record import ErrorPart, Record
 from bench.runs.supervise import Ending, Limits, supervise
 
 Executor = Literal["inline", "local"]
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Policy:
     results: Path
     jobs: int = 1
     executor: Executor = "local"
-    limits: Limits = Limits()
+    limits: Limits = NO_LIMITS
     python: str = sys.executable
     force: bool = False
     retry_failed: bool = False
@@ -56,7 +57,7 @@ def run(request: Request, policy: Policy, progress: Progress | None = None) -> l
         If a record cannot be written.
     """
     progress = progress or Progress()
-    if policy.executor == "inline" and policy.limits != Limits():
+    if policy.executor == "inline" and policy.limits != NO_LIMITS:
         raise BadInput("--executor inline cannot enforce --timeout or --max-memory; use --executor local.")
     planned = plan(request)
     done = {} if policy.force else _done(policy, planned)

@@ -80,7 +80,8 @@ def supervise(
     on_event
         Told of a job's phase whenever it changes.
     """
-    waiting, running = list(jobs), []
+    waiting = list(jobs)
+    running: list[Process] = []
     scratch = _scratch_root(results)
     try:
         while waiting or running:

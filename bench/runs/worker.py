@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +26,24 @@ def main(job_path: Path, result_path: Path) -> int:
     from bench.runs.execute import execute
     from bench.runs.job import Job
 
-    phase_path = result_path.with_name("phase")
     try:
         job = Job.from_json(job_path.read_text(encoding="utf-8"))
         controls = Path(os.environ.get(CONTROLS, os.devnull))
-        result: Any = execute(job, result_path.with_name("output.npz"), controls, phase_path.write_text)
+        result: Any = execute(job, result_path.with_name("output.npz"), controls, _phase_file(result_path))
     except BaseException as error:
         traceback.print_exc()
         result = {"error": describe(error)}
     result_path.write_text(json.dumps(result, allow_nan=False), encoding="utf-8")
     return 1 if "error" in result else 0
+
+
+def _phase_file(result_path: Path) -> Callable[[str], None]:
+    path = result_path.with_name("phase")
+
+    def write(phase: str) -> None:
+        path.write_text(phase, encoding="utf-8")
+
+    return write
 
 
 def describe(error: BaseException) -> dict[str, Any]:

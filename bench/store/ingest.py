@@ -71,7 +71,7 @@ def _remove(connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
         return
     keys = "SELECT run_id, attempt FROM records WHERE path IN (SELECT unnest(?::VARCHAR[]))"
     for table in ("scores", "units"):
-        connection.execute(f"DELETE FROM {table} WHERE (run_id, attempt) IN ({keys})", [names])
+        connection.execute(f"DELETE FROM {table} WHERE (run_id, attempt) IN ({keys})", [names])  # noqa: S608 - names of our own
     connection.execute("DELETE FROM records WHERE path IN (SELECT unnest(?::VARCHAR[]))", [names])
 
 

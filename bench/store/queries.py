@@ -64,28 +64,26 @@ def results_sql(*, controls: bool, parts: bool, **filters: Filter) -> tuple[str,
     return _RESULTS.format(kept=kept, where=where), parameters
 
 
+_RUNS = "SELECT r.* FROM runs r {where} ORDER BY r.task, r.dataset, r.track, r.model, r.run_id"
+_SCORES = """
+SELECT s.run_id, s.metric, s.metric_version, s.value, s.n, s.part
+FROM runs r
+JOIN scores s ON s.run_id = r.run_id AND s.attempt = r.attempt AND s.control = ''
+LEFT JOIN metrics m ON m.definition = r.definition AND m.metric = s.metric
+{where}
+ORDER BY m.position, s.metric, s.part
+"""
+
+
 def documents(store: Store, **filters: Filter) -> dict[str, Any]:
     """The visible runs as one JSON-ready document: what `--json` prints. Missing values are None, never NaN."""
     where, parameters = _where(filters)
     with explained(store.path), store.connection() as connection:
-        runs = _dicts(
-            connection.execute(f"SELECT * FROM runs r {where} ORDER BY task, dataset, track, model, run_id", parameters)
-        )
-        scores = _dicts(
-            connection.execute(
-                "SELECT s.* FROM scores s JOIN runs r USING (run_id, attempt)"
-                f" {where} {'AND' if where else 'WHERE'} s.control = '' ORDER BY s.metric, s.part",
-                parameters,
-            )
-        )
+        runs = _dicts(connection.execute(_RUNS.format(where=where), parameters))
+        scores = _dicts(connection.execute(_SCORES.format(where=where), parameters))
     by_run: dict[str, list[dict[str, Any]]] = {run["run_id"]: [] for run in runs}
     for score in scores:
-        by_run[score["run_id"]].append(
-            {
-                k: json.loads(score[k]) if k == "part" else score[k]
-                for k in ("metric", "metric_version", "value", "n", "part")
-            }
-        )
+        by_run[score.pop("run_id")].append(score | {"part": json.loads(score["part"])})
     return {"runs": [_document(run, by_run[run["run_id"]]) for run in runs]}
 
 

@@ -32,6 +32,7 @@ class _Split(TypedDict):
 
     by: str
     optimistic: NotRequired[bool]
+    notes: NotRequired[list[str]]
 
 
 @dataclass
