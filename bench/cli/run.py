@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -105,7 +106,7 @@ def run(
         jobs=jobs,
         executor=executor,
         limits=Limits(values.duration(timeout), values.size(max_memory)),
-        python=python,
+        python=str(Path(python).absolute()) if os.sep in python else python,
         force=force,
         retry_failed=retry_failed,
     )

@@ -123,9 +123,8 @@ def as_part(score: Score) -> ScorePart:
 
 def save_output(path: Path, output: Output) -> None:
     """Save an output with its row names, without pickled objects."""
-    columns: dict[str, Any] = {
-        f"columns/{name}": np.asarray(names, dtype=np.str_) for name, names in output.columns.items()
-    }
-    arrays: dict[str, Any] = {f"arrays/{name}": array for name, array in output.arrays.items()}
+    arrays: dict[str, Any] = {"rows": np.asarray(output.rows, dtype=np.str_)}
+    arrays |= {f"arrays/{name}": array for name, array in output.arrays.items()}
+    arrays |= {f"columns/{name}": np.asarray(names, dtype=np.str_) for name, names in output.columns.items()}
     with path.open("wb") as file:
-        np.savez_compressed(file, rows=np.asarray(output.rows, dtype=np.str_), **columns, **arrays)
+        np.savez_compressed(file, **arrays)

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,6 +57,7 @@ def run(request: Request, policy: Policy, progress: Progress | None = None) -> l
         If a record cannot be written.
     """
     progress = progress or Progress()
+    policy = replace(policy, results=policy.results.absolute())  # workers have a working folder of their own
     if policy.executor == "inline" and policy.limits != NO_LIMITS:
         raise BadInput("--executor inline cannot enforce --timeout or --max-memory; use --executor local.")
     planned = plan(request)

@@ -1,0 +1,49 @@
+"""The installed console script, run as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+BENCH = Path(sys.executable).with_name("bench")
+Bench = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """Run `bench ARGUMENTS` in an empty folder; results land in `results/` of that folder unless told."""
+    home = tmp_path_factory.mktemp("home")
+
+    def run(
+        *arguments: str | Path, cwd: Path | None = None, plugins: Sequence[Path] = (), **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("BENCH_", "PYTHONPATH"))}
+        paths = {"PYTHONPATH": os.pathsep.join(map(str, plugins))} if plugins else {}
+        return subprocess.run(
+            [BENCH, *map(str, arguments)],
+            cwd=cwd or tmp_path_factory.mktemp("cwd"),
+            env={**inherited, "BENCH_CACHE_DIR": str(home / "cache"), "NO_COLOR": "1", **paths, **environment},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def hazards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an installed distribution whose models go wrong in every way a model can."""
+    site = tmp_path_factory.mktemp("site")
+    (site / "hazards.py").write_text((Path(__file__).parent / "hazards.py").read_text())
+    info = site / "hazards-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hazards\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[bench]\nhazards = hazards\n")
+    return site

@@ -1,0 +1,48 @@
+"""`--help`, `list` and `show` answer at once: they import nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LIGHT = [
+    ["--help"],
+    ["run", "--help"],
+    ["leaderboard", "--help"],
+    ["list"],
+    ["list", "pairs"],
+    ["show", "model", "scvi"],
+    ["show", "task", "integration"],
+    ["show", "dataset", "simulated"],
+]
+HEAVY = ("torch", "scanpy", "pandas", "sklearn", "anndata", "numpy", "scipy", "jax", "duckdb", "lightning")
+
+
+@pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
+def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
+    code = (
+        "import sys; from bench.cli.main import main\n"
+        f"sys.argv = ['bench', *{arguments}]\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        f"print('HEAVY', [m for m in {HEAVY} if m in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.splitlines()[-1] == "HEAVY []"
+
+
+@pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
+def test_the_answer_takes_under_0_3_cpu_seconds(arguments: list[str]) -> None:
+    """The best of five: other processes of the machine cost caches, not the command."""
+    bench = Path(sys.executable).with_name("bench")
+    used = []
+    for _ in range(5):
+        process = subprocess.Popen([bench, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        used.append(usage.ru_utime + usage.ru_stime)
+        assert process.returncode == 0
+    assert min(used) < 0.3

@@ -1,0 +1,95 @@
+"""The plugin contract, kept by every installed plugin: built-in or not."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+
+from bench import capabilities
+from bench.catalogue import catalogue, check
+from bench.config import as_dict, build, describe
+from bench.specs import ModelSpec, TaskSpec, load_target
+
+FOUND = catalogue()
+MODELS = list(FOUND.models)
+TASKS = list(FOUND.tasks)
+HEAVY = ("torch", "scanpy", "pandas", "sklearn", "anndata", "numpy", "jax", "lightning")
+
+
+def name(spec: object) -> str:
+    return str(getattr(spec, "name", spec))
+
+
+def test_everything_installed_is_loaded() -> None:
+    assert FOUND.broken == ()
+    assert not FOUND.models.clashes and not FOUND.tasks.clashes and not FOUND.datasets.clashes
+
+
+def test_the_expected_plugins_are_here() -> None:
+    """The built-ins come through entry points of the distribution, harmony through one of its own."""
+    assert {"pca", "hvg", "random-projection", "logreg", "mlp", "knn", "scvi", "scanvi"} <= set(FOUND.models.specs)
+    assert {"classification", "clustering", "integration"} <= set(FOUND.tasks.specs)
+    assert {"pbmc68k", "pbmc68k-semisim", "simulated"} <= set(FOUND.datasets.specs)
+    assert FOUND.models.origins["harmony"].startswith("bench-harmony ")
+
+
+@pytest.mark.parametrize("spec", [*MODELS, *TASKS, *FOUND.datasets, *FOUND.commands], ids=name)
+def test_names_are_safe_and_summaries_say_something(spec: ModelSpec) -> None:
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", spec.name)
+    assert len(spec.summary) > 10
+    assert callable(load_target(spec.target)) or spec.name == "leaderboard"
+
+
+@pytest.mark.parametrize("spec", MODELS, ids=name)
+def test_a_model_implements_what_it_declares(spec: ModelSpec) -> None:
+    model_class = load_target(spec.target)
+    for cap in spec.gives:
+        assert issubclass(model_class, getattr(capabilities, cap))
+    assert spec.fits in ("no", "cells", "labels")
+    assert FOUND.models.origins[spec.name]
+
+
+@pytest.mark.parametrize("spec", MODELS, ids=name)
+def test_a_model_is_made_the_way_the_contract_says(spec: ModelSpec) -> None:
+    if check(spec, TASKS[0], FOUND.dataset(TASKS[0].default_dataset)):
+        pytest.skip("not usable with the first task here; other tests cover it")
+    config = build(spec.config, {}, spec.name)
+    assert load_target(spec.target)(config, weights=None, seed=0, device="cpu") is not None
+
+
+@pytest.mark.parametrize("spec", [*MODELS, *TASKS], ids=name)
+def test_configs_are_frozen_documented_and_serialisable(spec: ModelSpec | TaskSpec) -> None:
+    default = build(spec.config, {}, spec.name)
+    assert build(spec.config, as_dict(default), spec.name) == default
+    for field in dataclasses.fields(spec.config):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(default, field.name, None)
+    assert all(row["help"] for row in describe(spec.config))
+
+
+@pytest.mark.parametrize("spec", TASKS, ids=name)
+def test_a_task_is_complete(spec: TaskSpec) -> None:
+    task = load_target(spec.target)(build(spec.config, {}, spec.name))
+    for method in ("folds", "split", "sit", "score", "controls"):
+        assert callable(getattr(task, method))
+    metrics = {m.name for m in spec.metrics}
+    assert spec.main_metric in metrics or (not spec.main_metric and spec.aggregate)
+    assert set(spec.aggregate) <= {m.group for m in spec.metrics}
+    assert spec.floor
+    for baseline in spec.baselines:
+        assert check(FOUND.model(baseline), spec, FOUND.dataset(spec.default_dataset)) == []
+    for bridge in spec.bridges:
+        assert callable(load_target(bridge.target))
+        assert build(spec.config, {spec.bridge_option: bridge.name}, spec.name)
+
+
+@pytest.mark.parametrize("entry", metadata.entry_points(group="bench"), ids=name)
+def test_a_plugin_module_is_light(entry: metadata.EntryPoint) -> None:
+    """Laziness cannot be left to goodwill: one heavy import would cost every command seconds."""
+    code = f"import sys, {entry.module}; print([m for m in {HEAVY} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
