@@ -1,0 +1,36 @@
+"""Writes every visible score to one table file, for whoever wants to go on from here."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.store.queries import results_sql
+from bench.store.trouble import explained
+
+if TYPE_CHECKING:
+    from bench.store.index import Store
+
+
+def export(store: Store, path: Path) -> Path:
+    """Write all visible scores, parts and controls included, as `.parquet` or `.csv`; complete or not at all.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    text, parameters = results_sql(controls=True, parts=True)
+    try:
+        with explained(path), store.connection(external=True) as connection:
+            relation = connection.sql(text, params=parameters)
+            if path.suffix == ".parquet":
+                relation.write_parquet(str(temporary))
+            else:
+                relation.write_csv(str(temporary), header=True)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path

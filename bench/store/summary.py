@@ -1,0 +1,160 @@
+"""Summaries of the visible runs, made when they are shown: the store itself keeps raw values only."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bench.store.arithmetic import Column, columns
+from bench.store.cells import control_rows, cost, part_cells, score_cells
+from bench.store.exam import TRACKS, Entry, Exam, Track
+from bench.store.visible import Definition, Run, visible
+
+if TYPE_CHECKING:
+    from bench.store.index import Store
+
+
+def summarise(store: Store) -> list[Exam]:
+    """Everything that is visible in a store, exam by exam."""
+    runs = visible(store)
+    bridged = _bridge_options(runs)
+    groups: defaultdict[tuple[Any, ...], list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[_exam_key(run, bridged)].append(run)
+    return [_exam(group, bridged) for group in _adopt_strays(groups)]
+
+
+def _bridge_options(runs: Iterable[Run]) -> dict[str, set[str]]:
+    """The option of each task that names the bridge: where there is a bridge, it always holds its name (or nothing).
+
+    Entries that differ only in their bridge sit the same exam, so this option is not part of it.
+    """
+    fits: dict[str, set[str]] = {}
+    named: defaultdict[str, set[str]] = defaultdict(set)
+    for run in runs:
+        if run["bridge"]:
+            config = run["task_config"]
+            possible = {name for name, value in config.items() if value in ("", run["bridge"])}
+            fits[run["task"]] = fits.get(run["task"], possible) & possible
+            named[run["task"]] |= {name for name, value in config.items() if value == run["bridge"]}
+    return {task: options & named[task] for task, options in fits.items()}
+
+
+def _settings(run: Run, bridged: Mapping[str, set[str]]) -> dict[str, Any]:
+    return {k: v for k, v in run["task_config"].items() if k not in bridged.get(run["task"], ())}
+
+
+def _exam_key(run: Run, bridged: Mapping[str, set[str]]) -> tuple[Any, ...]:
+    settings = json.dumps(_settings(run, bridged), sort_keys=True)
+    return run["task"], run["task_version"], run["dataset"], run["dataset_identity"], settings, run["split_seed"]
+
+
+def _adopt_strays(groups: Mapping[tuple[Any, ...], list[Run]]) -> list[list[Run]]:
+    """Exams, in order. Runs without a score whose data was never opened join the exam of the same names."""
+    known = {key: runs for key, runs in sorted(groups.items()) if any(run.ok for run in runs)}
+    for key, runs in sorted(groups.items()):
+        homes = [] if key in known else [k for k in known if k[:3] == key[:3]]
+        unopened = [run for run in runs if not run.applicable or not run["dataset_identity"]]
+        if homes and len(unopened) == len(runs):
+            known[homes[0]] = known[homes[0]] + runs
+        elif key not in known:
+            known[key] = runs
+    return [known[key] for key in sorted(known)]
+
+
+def _exam(runs: Sequence[Run], bridged: Mapping[str, set[str]]) -> Exam:
+    newest = max(runs, key=lambda run: (run.ok, run["created"], run["run_id"]))
+    definition = newest.definition
+    cols = columns(definition.metrics, definition.aggregate)
+    folds = {run["fold"] for run in runs if run.ok} or {run["fold"] for run in runs}
+    tracks: defaultdict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        tracks[run["track"]].append(run)
+    main = next((i for i, c in enumerate(cols) if c.name == definition.main_metric and c.kind == "metric"), 0)
+    known = {
+        name: newest[name] for name in ("task", "task_version", "dataset", "study", "n_obs", "n_vars", "split_seed")
+    }
+    return Exam(
+        **known,
+        settings=_settings(newest, bridged),
+        identity=newest["dataset_identity"],
+        columns=cols,
+        main=main,
+        split_by=newest["split_by"] or "",
+        optimistic=any(run["optimistic"] for run in runs),
+        semi_simulated=newest["semi_simulated"],
+        simulated=newest["simulated"],
+        n_folds=len(folds),
+        notes=_notes(runs),
+        tracks=tuple(_track(name, tracks[name], definition, cols, main, folds) for name in _track_order(tracks)),
+    )
+
+
+def _track_order(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=lambda name: (TRACKS.index(name) if name in TRACKS else len(TRACKS), name))
+
+
+def _notes(runs: Sequence[Run]) -> tuple[str, ...]:
+    """What tasks and data had to say, each once."""
+    notes: dict[str, None] = {}
+    for run in runs:
+        where = f"fold {run['fold']}: " if run["fold"] != "all" else ""
+        notes |= dict.fromkeys(run["notices"])
+        notes |= dict.fromkeys(f"{where}{note}" for note in (run["split"] or {}).get("notes", ()))
+    return tuple(notes)
+
+
+def _track(
+    name: str, runs: Sequence[Run], definition: Definition, cols: Sequence[Column], main: int, folds: set[str]
+) -> Track:
+    groups: defaultdict[tuple[Any, ...], list[Run]] = defaultdict(list)
+    for run in runs:
+        config = json.dumps(run["model_config"], sort_keys=True)
+        key = ("model_version", "weights", "weights_sha256", "bridge")
+        groups[(run["model"], config, *(run[k] for k in key))].append(run)
+    entries = [_entry(group, definition, cols, folds) for _, group in sorted(groups.items())]
+    entries.sort(key=lambda entry: _standing(entry, cols[main], main))
+    return Track(name, tuple(entries), control_rows(runs, definition, cols))
+
+
+def _standing(entry: Entry, column: Column, main: int) -> tuple[Any, ...]:
+    """Best first; then what was not measured."""
+    value = entry.cells[main].spread.mean
+    state = ("ok", "failed", "not applicable").index(entry.state)
+    return state, value is None, -column.sign * (value or 0.0), entry.model
+
+
+def _entry(runs: Sequence[Run], definition: Definition, cols: Sequence[Column], folds: set[str]) -> Entry:
+    ok = [run for run in runs if run.ok]
+    tried = [run for run in runs if run.applicable]
+    first = runs[0]
+    seeds = {run["seed"] for run in tried}
+    flags = [(flag.get("kind", ""), flag.get("reason", "")) for run in ok for flag in run["flags"]]
+    return Entry(
+        model=first["model"],
+        version=first["model_version"],
+        config=first["model_config"],
+        weights=first["weights"],
+        bridge=first["bridge"],
+        track=first["track"],
+        summary=first["model_summary"],
+        reference=first["model_reference"],
+        baseline=first["model"] in definition.baselines,
+        state="ok" if ok else "failed" if tried else "not applicable",
+        n_ok=len(ok),
+        n_failed=len(tried) - len(ok),
+        n_missing=len({(f, s) for f in folds for s in seeds} - {(run["fold"], run["seed"]) for run in tried}),
+        cells=score_cells(ok, definition, cols),
+        parts=part_cells(ok),
+        cost=cost(ok),
+        suspects=tuple(dict.fromkeys(reason for kind, reason in flags if kind == "suspect")),
+        flags=tuple(dict.fromkeys(f"{kind}: {reason}" for kind, reason in flags if kind != "suspect")),
+        errors=tuple(dict.fromkeys(_error(run) for run in runs if not run.ok)),
+        runs=tuple(runs),
+    )
+
+
+def _error(run: Run) -> str:
+    return f"{run['status']}: {run['error_message'] or run['error_kind'] or 'no reason recorded'}"
