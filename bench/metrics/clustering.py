@@ -39,7 +39,7 @@ def leiden(graph: sparse.csr_matrix, resolutions: Sequence[float], seed: int) ->
     found = []
     try:
         for resolution in resolutions:
-            igraph.set_random_number_generator(random.Random(seed))
+            igraph.set_random_number_generator(random.Random(seed))  # noqa: S311 - not cryptography
             communities = edges.community_leiden("modularity", weights="weight", resolution=resolution)
             found.append(np.asarray(communities.membership))
     finally:
@@ -62,16 +62,6 @@ def agreement(labels: np.ndarray, clusters: np.ndarray) -> tuple[float, float]:
     return float(normalized_mutual_info_score(labels, clusters)), float(adjusted_rand_score(labels, clusters))
 
 
-def best_by_nmi(labels: np.ndarray, clusterings: Sequence[np.ndarray], scored: np.ndarray) -> int:
-    """Position of the clustering that agrees best with the labels of the scored cells.
-
-    Parameters
-    ----------
-    labels
-        (n,) labels; read only where `scored`.
-    clusterings
-        Each (n,).
-    scored
-        bool (n,).
-    """
-    return int(np.argmax([agreement(labels[scored], clusters[scored])[0] for clusters in clusterings]))
+def best_by_nmi(labels: np.ndarray, clusterings: Sequence[np.ndarray]) -> int:
+    """Position of the clustering, each (n,), that shares most information with the labels (n,)."""
+    return int(np.argmax([agreement(labels, clusters)[0] for clusters in clusterings]))

@@ -166,9 +166,8 @@ def _leiden_agreement(cells: _Cells, labels: np.ndarray, scored: np.ndarray) -> 
     known = labels[scored].astype(str)
     if graph is None or len(np.unique(known)) < 2:
         return _agreement("leiden", None, known)
-    clusterings = leiden(graph, RESOLUTIONS, LEIDEN_SEED)
-    best = clusterings[best_by_nmi(labels, clusterings, scored)]
-    return _agreement("leiden", best[scored], known)
+    clusterings = [clusters[scored] for clusters in leiden(graph, RESOLUTIONS, LEIDEN_SEED)]
+    return _agreement("leiden", clusterings[best_by_nmi(known, clusterings)], known)
 
 
 def _kmeans_agreement(cells: _Cells, labels: np.ndarray, scored: np.ndarray) -> list[Measured]:

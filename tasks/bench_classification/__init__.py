@@ -1,0 +1,1 @@
+"""Classification: are the types of cells from an unseen donor recognised?"""

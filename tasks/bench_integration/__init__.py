@@ -1,0 +1,1 @@
+"""Integration: are batches mixed and is biology kept?"""
