@@ -125,7 +125,7 @@ def truth_of(
     import pandas as pd
 
     table = {LABEL: choice.labels, "scored": choice.scored, **columns}
-    return Truth(exam.rows, pd.DataFrame(table, index=list(exam.rows)), arrays or {})
+    return Truth(exam.rows, pd.DataFrame(table, index=pd.Index(exam.rows)), arrays or {})
 
 
 def embed_all(make_model: MakeModel, exam: Exam) -> Output:

@@ -79,10 +79,10 @@ def _diffusion_map(graph: sparse.csr_matrix, components: int) -> np.ndarray:
     from scipy.sparse.linalg import eigsh
     from threadpoolctl import threadpool_limits
 
-    density = sparse.diags(1 / np.asarray(graph.sum(axis=0), dtype=np.float64).ravel())
-    kernel = density @ graph @ density
+    degree = np.asarray(graph.sum(axis=0), dtype=np.float64).ravel()
+    kernel = sparse.diags(1 / degree) @ graph @ sparse.diags(1 / degree)
     scale = sparse.diags(1 / np.sqrt(np.asarray(kernel.sum(axis=0)).ravel()))
-    start = np.random.default_rng(0).normal(size=density.shape[0])
+    start = np.random.default_rng(0).normal(size=len(degree))
     with threadpool_limits(1):  # the solver's vectors are short: threads would only wait for each other
         values, vectors = eigsh((scale @ kernel @ scale).tocsr(), k=components, which="LM", v0=start)
     # float32 makes the leading eigenvalue exactly 1, which the weights below rely on

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MINIMUM = 50
 """Fewer labelled cells tell nothing."""
+UNGROUPED = ""
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ class Division:
         return np.isin(self.groups, groups) & self.labelled, groups
 
     def train(self, test: np.ndarray, groups: tuple[str, ...]) -> np.ndarray:
-        """Mask (n,) of the cells a model may learn from: none of a held-out group, labelled or not."""
-        outside = ~np.isin(self.groups, groups) if self.groups is not None else ~test
+        """Mask (n,) of the cells a model may learn from: none that is, or could be, of a held-out group."""
+        outside = ~np.isin(self.groups, (*groups, UNGROUPED)) if self.groups is not None else ~test
         return outside & self.takes_part
 
 
@@ -84,7 +85,8 @@ def divide(data: ad.AnnData, config: ClassificationConfig) -> Division:
     small = names[sizes < config.min_class_size]
     takes_part = ~np.isin(labels.astype(str), small) | ~is_known(labels)
     _check(names[sizes >= config.min_class_size], int((is_known(labels) & takes_part).sum()))
-    role = group_role(data.obs[is_known(labels) & takes_part])
+    obs: Any = data.obs
+    role = group_role(obs[is_known(labels) & takes_part])
     if role is None:
         _check_sizes(names, sizes, config)
     groups = None if role is None else _groups(data, role)
@@ -100,13 +102,13 @@ def divide(data: ad.AnnData, config: ClassificationConfig) -> Division:
 
 
 def _groups(data: ad.AnnData, role: GroupRole) -> np.ndarray:
-    """Group of each cell; unlabelled cells without one are a group of their own, which is never held out."""
-    return np.array(["" if value is None else value for value in role_values(data, role)])
+    """Group of each cell, `UNGROUPED` where it is missing, which only unlabelled cells may be."""
+    return np.array([UNGROUPED if value is None else value for value in role_values(data, role)])
 
 
 def _check(names: np.ndarray, n_labelled: int) -> None:
     if len(names) < 2:
-        found = f"found 1 ({names[0]!r})" if len(names) else "found none"
+        found = f"found 1 ({str(names[0])!r})" if len(names) else "found none"
         raise BadInput(
             f"task {TASK.name} needs at least 2 types in 'cell_type', {found}; give another column with --obs."
         )

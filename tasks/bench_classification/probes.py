@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.capabilities import EmbedsCells
+from bench.data.exams import is_known, role_values
 from bench.heads import Head, KNNHead, LogisticHead, MLPHead
 
 if TYPE_CHECKING:
@@ -28,17 +29,17 @@ class Probe:
         self._embedder = self._make_embedder()
         self._embedder.fit(cells)
         vectors = self._embedder.embed(cells)
-        known = cells.obs["cell_type"].notna().to_numpy()
-        labels = cells.obs["cell_type"].to_numpy(dtype=object)[known].astype(str)
-        groups = cells.obs["group"].to_numpy(dtype=object)[known].astype(str) if "group" in cells.obs else None
-        self._head.fit(np.asarray(vectors, dtype=np.float32)[known], labels, groups)
+        labels = role_values(cells, "cell_type")
+        known = is_known(labels)
+        groups = role_values(cells, "group")[known].astype(str) if "group" in cells.obs else None
+        self._head.fit(np.asarray(vectors, dtype=np.float32)[known], labels[known].astype(str), groups)
 
     def predict(self, cells: ad.AnnData) -> pd.DataFrame:
         """Return probabilities (obs_names x classes)."""
         import pandas as pd
 
         vectors = np.asarray(self._embedder.embed(cells), dtype=np.float32)
-        return pd.DataFrame(self._head.predict(vectors), index=cells.obs_names, columns=list(self._head.classes))
+        return pd.DataFrame(self._head.predict(vectors), index=cells.obs_names, columns=pd.Index(self._head.classes))
 
 
 def logreg(make_embedder: MakeEmbedder, *, config: Any, seed: int) -> Probe:

@@ -11,6 +11,7 @@ from bench.data.exams import hide, visible_cells
 from bench.data.splits import random_keys, rank_within
 from bench.errors import BadOutput
 from bench.metrics.classification import classification_metrics
+from bench.metrics.measure import Measured
 from bench.tasks import Exam, MakeModel, Output, Score, Split, Truth
 from bench_classification.controls import control_probabilities
 from bench_classification.division import Division, divide
@@ -76,7 +77,7 @@ class Classification:
 
     def score(self, output: Output, truth: Truth) -> list[Score]:
         """All metrics with all labels, macro F1 and accuracy along the curve."""
-        scores = []
+        scores: list[Score] = []
         for array in output.arrays:
             shots = array.partition("@")[2]
             for one in _measure(output, truth, array):
@@ -123,7 +124,7 @@ def _unseen(labels: np.ndarray, seen: np.ndarray) -> tuple[str, ...]:
 def _table(labels: np.ndarray, seen: np.ndarray, rows: tuple[str, ...]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame({"cell_type": labels.astype(object), "seen": seen}, index=list(rows))
+    return pd.DataFrame({"cell_type": labels.astype(object), "seen": seen}, index=pd.Index(rows))
 
 
 def _checked(answer: pd.DataFrame, rows: tuple[str, ...]) -> pd.DataFrame:
@@ -144,7 +145,7 @@ def _checked(answer: pd.DataFrame, rows: tuple[str, ...]) -> pd.DataFrame:
     return answer.loc[list(rows)]
 
 
-def _measure(output: Output, truth: Truth, array: str) -> list:
+def _measure(output: Output, truth: Truth, array: str) -> list[Measured]:
     """All metrics of one array, with its rows joined to the truth by name."""
     position = {name: row for row, name in enumerate(output.rows)}
     if position.keys() != set(truth.rows):
