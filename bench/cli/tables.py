@@ -45,7 +45,8 @@ def cell(value: Any) -> str:
 
 def print_runs(records: Sequence[Record]) -> None:
     """Print each run with its headline."""
-    print_rows([run_row(record) for record in records], title="runs")
+    if records:
+        print_rows([run_row(record) for record in records], title="runs")
     for record in records:
         if record["error"]:
             typer.echo(f"{record['status']}: {run_name(record)}: {record['error']['message']}", err=True)

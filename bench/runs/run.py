@@ -14,7 +14,6 @@ from typing import Any, Literal
 from bench.errors import BadInput, BenchError
 from bench.runs import record
 from bench.runs.assemble import job_record, refusal_record
-from bench.runs.execute import execute
 from bench.runs.job import Job
 from bench.runs.plan import DataFacts, Plan, Request, plan
 from bench.runs.record import ErrorPart, Record
@@ -76,7 +75,9 @@ def run(request: Request, policy: Policy, progress: Progress | None = None) -> l
 
 def _endings(jobs: list[Job], policy: Policy, progress: Progress) -> Iterator[Ending]:
     if policy.executor == "inline":
-        yield from (_inline(job, policy.results, progress) for job in jobs)
+        policy.results.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=policy.results, prefix=".inline-") as folder:
+            yield from (_inline(job, policy.results, Path(folder), progress) for job in jobs)
     else:
         yield from supervise(
             jobs,
@@ -88,10 +89,11 @@ def _endings(jobs: list[Job], policy: Policy, progress: Progress) -> Iterator[En
         )
 
 
-def _inline(job: Job, results: Path, progress: Progress) -> Ending:
-    """Run a job in this process, for debugging: an exception that is nobody's fault goes up."""
-    results.mkdir(parents=True, exist_ok=True)
-    output = Path(tempfile.mkdtemp(dir=results, prefix=".inline-")) / "output.npz"
+def _inline(job: Job, results: Path, folder: Path, progress: Progress) -> Ending:
+    """Run a job in this process, for debugging: an exception that bench does not know goes up."""
+    from bench.runs.execute import execute  # heavy: only where this process is the worker
+
+    output = folder / "output.npz"
     try:
         result: Any = execute(job, output, _controls_path(results, job), lambda phase: progress.phase(job, phase))
     except BenchError as error:
@@ -134,8 +136,6 @@ def _consume(results: Path, ending: Ending, facts: DataFacts) -> Record:
         output = f"outputs/{job.run_id}.npz"
         (results / "outputs").mkdir(parents=True, exist_ok=True)
         os.replace(ending.output, results / output)
-        if ending.output.parent.name.startswith(".inline-"):
-            ending.output.parent.rmdir()
     return _keep(results, job_record(ending, facts, output))
 
 

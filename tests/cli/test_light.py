@@ -34,6 +34,17 @@ def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
     assert answer.stdout.splitlines()[-1] == "HEAVY []"
 
 
+def test_a_mistyped_name_is_reported_before_anything_heavy_is_imported() -> None:
+    code = (
+        "import sys; from bench.cli.main import main\n"
+        "sys.argv = ['bench', 'run', '--model', 'pcaa', '--task', 'clustering']\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert end.code == 2\n"
+        f"print([m for m in {HEAVY} if m in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout == "[]\n"
+
+
 @pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
 def test_the_answer_takes_under_0_3_cpu_seconds(arguments: list[str]) -> None:
     """The best of five: other processes of the machine cost caches, not the command."""

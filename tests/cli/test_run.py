@@ -1,0 +1,182 @@
+"""`bench run` as a user meets it: what ends well, what goes wrong, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import BENCH, Bench
+
+SMALL = ["--task", "clustering", "--dataset", "simulated", "--data-set", "n_cells=120", "--data-set", "n_genes=200"]
+
+
+def records(results: Path) -> list[dict[str, Any]]:
+    return [json.loads(p.read_text()) for p in sorted(results.glob("records/*/*.json"))]
+
+
+def by_model(results: Path) -> dict[str, dict[str, Any]]:
+    return {r["model"]["name"]: r for r in records(results)}
+
+
+@pytest.fixture(scope="module")
+def grid(bench: Bench, hazards: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    """One grid over models that go wrong in every way, and one that does not."""
+    cwd = tmp_path_factory.mktemp("grid")
+    ways = "crash,exit,killed,hang,hog,raises,nan,short,constant,flat,text,fine"
+    limits = ["--timeout", "25s", "--max-memory", "2G", "--jobs", "2"]
+    return bench("run", "--model", ways, *SMALL, *limits, "--json", cwd=cwd, plugins=[hazards]), cwd
+
+
+def test_one_failing_model_never_stops_the_others(grid: tuple[Any, Path]) -> None:
+    answer, cwd = grid
+    assert answer.returncode == 3
+    assert by_model(cwd / "results")["fine"]["status"] == "ok"
+    assert len(records(cwd / "results")) == 12
+
+
+@pytest.mark.parametrize(
+    ("model", "status", "message"),
+    [
+        ("crash", "failed", "worker died with signal 11 in predict"),
+        ("exit", "failed", "worker ended with exit code 7 in predict and left no result"),
+        ("killed", "oom", "worker died with signal 9 in predict (likely out of memory: peak"),
+        ("hang", "timeout", "timeout after 25 s in predict; raise --timeout"),
+        ("hog", "oom", "more than --max-memory allows, in predict"),
+        ("raises", "failed", "the model broke"),
+        ("nan", "failed", "NaN or Inf in the embedding of 1 cells (first: row 5)"),
+        ("short", "failed", "model short returned 119 rows for 120 cells"),
+        ("constant", "failed", "constant embedding"),
+        ("flat", "failed", "model flat returned a 1-D array of float32"),
+        ("text", "failed", "returned a 2-D array of <U"),
+    ],
+)
+def test_every_failure_is_recorded_with_its_reason(
+    grid: tuple[Any, Path], model: str, status: str, message: str
+) -> None:
+    record = by_model(grid[1] / "results")[model]
+    assert record["status"] == status
+    assert message in record["error"]["message"]
+    assert record["scores"] == [] and record["output"] == ""
+    assert record["cost"]["peak_rss_bytes"] > 10_000_000
+
+
+def test_the_last_lines_of_the_log_are_kept(grid: tuple[Any, Path]) -> None:
+    error = by_model(grid[1] / "results")["raises"]["error"]
+    assert error["kind"] == "RuntimeError"
+    assert "about to fail" in error["log_tail"]
+    assert error["log_tail"][-1] == "RuntimeError: the model broke"
+
+
+def test_json_is_one_document_and_stdout_holds_nothing_else(grid: tuple[Any, Path]) -> None:
+    runs = json.loads(grid[0].stdout)["runs"]
+    assert {r["model"] for r in runs if r["status"] == "ok"} == {"fine"}
+    fine = next(r for r in runs if r["model"] == "fine")
+    assert {"run_id", "model", "task", "dataset", "fold", "seed", "status", "scores"} <= fine.keys()
+    assert all({"metric", "value"} <= score.keys() for score in fine["scores"])
+
+
+def test_a_finished_run_has_provenance_cost_and_controls(grid: tuple[Any, Path]) -> None:
+    results = grid[1] / "results"
+    record = by_model(results)["fine"]
+    assert record["track"] == "zero-shot"
+    assert record["model"]["distribution"] == "hazards 1.0"
+    assert record["environment"]["packages"]["scanpy"]
+    assert record["cost"]["phases"]["predict"] > 0 and "fit" not in record["cost"]["phases"]
+    assert record["controls"] and (results / record["output"]).exists()
+
+
+def test_nothing_is_left_lying_about(grid: tuple[Any, Path]) -> None:
+    assert list((grid[1] / "results" / ".scratch").iterdir()) == []
+    assert {p.name for p in grid[1].iterdir()} == {"results"}
+
+
+def test_done_is_done_failed_waits_for_retry(grid: tuple[Any, Path], bench: Bench, hazards: Path) -> None:
+    _, cwd = grid
+    before = len(records(cwd / "results"))
+    again = bench("run", "--model", "fine,raises", *SMALL, cwd=cwd, plugins=[hazards])
+    assert again.returncode == 3 and "2 of 2 runs were done before, 1 of them failed" in again.stderr
+    assert len(records(cwd / "results")) == before
+    retried = bench("run", "--model", "fine,raises", *SMALL, "--retry-failed", cwd=cwd, plugins=[hazards])
+    assert retried.returncode == 3
+    assert len(records(cwd / "results")) == before + 1
+    forced = bench("run", "--model", "fine", *SMALL, "--force", cwd=cwd, plugins=[hazards])
+    assert forced.returncode == 0
+    first, second = (r for r in records(cwd / "results") if r["model"]["name"] == "fine")
+    assert (first["attempt"], second["attempt"]) == (1, 2)
+    assert first["scores"] == second["scores"]  # the same question has the same answer
+
+
+def test_inline_refuses_limits_it_cannot_keep(bench: Bench) -> None:
+    answer = bench("run", "--model", "pca", *SMALL, "--executor", "inline", "--timeout", "5s")
+    assert answer.returncode == 2
+    assert answer.stderr == (
+        "bench: --executor inline cannot enforce --timeout or --max-memory; use --executor local.\n"
+    )
+
+
+def test_inline_gives_the_same_scores(bench: Bench, tmp_path: Path) -> None:
+    for executor in ("inline", "local"):
+        assert bench("run", "--model", "pca", *SMALL, "--executor", executor, "--results", tmp_path / executor)
+    inline, local = records(tmp_path / "inline"), records(tmp_path / "local")
+    assert inline[0]["scores"] == local[0]["scores"]
+    assert inline[0]["cost"]["peak_rss_bytes"] is None and local[0]["cost"]["peak_rss_bytes"]
+    assert {p.name for p in (tmp_path / "inline").iterdir()} == {p.name for p in (tmp_path / "local").iterdir()} - {
+        ".scratch"
+    }
+
+
+def test_what_does_not_go_together_is_listed_and_the_rest_runs(bench: Bench, tmp_path: Path) -> None:
+    answer = bench("run", "--model", "pca,logreg", *SMALL, cwd=tmp_path)
+    assert answer.returncode == 0
+    assert "skipped logreg · clustering · simulated: task clustering needs EmbedsCells" in answer.stderr
+    assert Counter(r["status"] for r in records(tmp_path / "results")) == {"ok": 1, "incompatible": 1}
+    bench("run", "--model", "pca,logreg", *SMALL, cwd=tmp_path)
+    assert len(records(tmp_path / "results")) == 2  # said once, recorded once
+
+
+@pytest.mark.slow
+def test_kill_9_in_the_middle_of_a_grid_then_run_again(bench: Bench, hazards: Path, tmp_path: Path) -> None:
+    """Every job ends with exactly one visible result, and no worker survives its supervisor."""
+    arguments = ["run", "--model", "fine,pca", "--seed", "0..3", *SMALL, "--jobs", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(hazards)}
+    process = subprocess.Popen([BENCH, *arguments], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while len(records(tmp_path / "results")) < 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(1)
+    scratch = tmp_path / "results" / ".scratch"
+    survivors = subprocess.run(["pgrep", "-f", str(scratch)], capture_output=True, text=True, check=False)
+    assert survivors.stdout == ""
+    assert 3 <= len(records(tmp_path / "results")) < 8
+    again = bench(*arguments, cwd=tmp_path, plugins=[hazards])
+    assert again.returncode == 0, again.stderr
+    answer = bench("results", "--sql", "SELECT count(*) AS n, count(DISTINCT run_id) AS ids FROM runs", cwd=tmp_path)
+    assert answer.stdout.split()[-2:] == ["8", "8"]
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_was_finished(hazards: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(hazards)}
+    process = subprocess.Popen(
+        [BENCH, "run", "--model", "fine,hang", *SMALL], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not records(tmp_path / "results") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted; what was finished is recorded" in said and "Traceback" not in said
+    assert [r["model"]["name"] for r in records(tmp_path / "results")] == ["fine"]
