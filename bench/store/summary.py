@@ -120,10 +120,10 @@ def _track(
 
 
 def _standing(entry: Entry, column: Column, main: int) -> tuple[Any, ...]:
-    """Best first; then what was not measured."""
+    """Best first; then what lacks a run, whose mean is of other folds; then what has no score at all."""
     value = entry.cells[main].spread.mean
     state = ("ok", "failed", "not applicable").index(entry.state)
-    return state, value is None, -column.sign * (value or 0.0), entry.model
+    return state, not entry.complete, value is None, -column.sign * (value or 0.0), entry.model
 
 
 def _entry(runs: Sequence[Run], definition: Definition, cols: Sequence[Column], folds: set[str]) -> Entry:

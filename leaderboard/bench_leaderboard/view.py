@@ -40,12 +40,13 @@ class Row:
     hint: str = ""
     badges: tuple[tuple[str, str], ...] = ()
     """(kind, text)"""
-    warnings: tuple[str, ...] = ()
+    remarks: tuple[tuple[str, str], ...] = ()
+    """(kind, text): `wrong` for what casts doubt on a score or prevents it, `plain` for the rest."""
     boxes: tuple[Box, ...] = ()
     costs: tuple[str, ...] = ()
     runs: tuple[tuple[str, str], ...] = ()
     """(text, address) of the records behind it."""
-    coverage: str = ""
+    rank: str = ""
 
 
 @dataclass(frozen=True)
@@ -206,12 +207,19 @@ def _row(entry: Entry, exam: Exam, best: Sequence[float | None], names: _Names) 
         link=safe_link(entry.reference),
         hint=entry.summary,
         badges=tuple(badges),
-        warnings=tuple(f"suspect: {reason}" for reason in entry.suspects) + entry.flags + entry.errors,
+        remarks=_remarks(entry),
         boxes=boxes,
         costs=_costs(entry),
         runs=tuple(_record(run.row) for run in entry.runs),
-        coverage=_coverage(entry),
     )
+
+
+def _remarks(entry: Entry) -> tuple[tuple[str, str], ...]:
+    """Everything that must be read with the scores of an entry."""
+    wrong = [f"suspect: {reason}" for reason in entry.suspects]
+    wrong += [] if entry.state == "not applicable" else [*entry.errors, *_gaps(entry)]
+    plain = list(entry.flags) + (list(entry.errors) if entry.state == "not applicable" else [])
+    return (*(("wrong", text) for text in wrong), *(("plain", text) for text in plain))
 
 
 def _box(cell: Cell, entry: Entry, *, main: bool, top: bool) -> Box:
@@ -236,11 +244,11 @@ def _costs(entry: Entry) -> tuple[str, ...]:
     return fit, numbers.rate(cost.cells_per_s), numbers.size(cost.peak_rss_bytes)
 
 
-def _coverage(entry: Entry) -> str:
+def _gaps(entry: Entry) -> list[str]:
     """What of the planned runs has no score."""
     states = ((entry.n_failed, "failed"), (entry.n_missing, "not run"))
     total = entry.n_ok + entry.n_failed + entry.n_missing
-    return ", ".join(f"{n} of {total} {what}" for n, what in states if n and total > 1)
+    return [f"{n} of {total} {what}" for n, what in states if n and total > 1]
 
 
 def _record(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -301,8 +309,8 @@ def _rank_row(standing: Standing, overall: Overall, names: _Names) -> Row:
         boxes = [Box(missing="not ranked", main=True)]
     for exam, entry in zip(overall.exams, standing.entries, strict=True):
         value = entry.cells[exam.main].skill if entry else None
-        if value is not None:
-            boxes.append(Box(repr(value), numbers.score(value)))
+        if entry and value is not None:
+            boxes.append(Box(repr(value), numbers.score(value), () if entry.complete else ("incomplete",)))
         else:
             state = "not run" if entry is None else entry.state if entry.state != "ok" else "not defined"
             boxes.append(Box(missing=state))
@@ -318,5 +326,5 @@ def _rank_row(standing: Standing, overall: Overall, names: _Names) -> Row:
         entry.summary,
         (*badges, *weights),
         boxes=tuple(boxes),
-        coverage=place,
+        rank=place,
     )

@@ -63,7 +63,7 @@ def make_record(values: Mapping[str, float | None] | None = None, **changes: Any
 def failure(status: str = "failed", message: str = "it broke", **changes: Any) -> records.Record:
     """A record of an attempt that gave no score."""
     error = {"kind": "ValueError", "message": message, "bad_input": False, "log_tail": ["line"]}
-    return make_record({}, status=status, controls={}, error=error, output="", **changes)
+    return make_record({}, **{**changes, "status": status, "controls": {}, "error": error, "output": ""})
 
 
 def write_all(results: Path, *made: records.Record) -> list[Path]:
