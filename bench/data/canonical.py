@@ -86,7 +86,9 @@ def load_embedding(spec: DatasetSpec, key: str) -> tuple[Sequence[str], np.ndarr
     value: Any = raw.obsm[key]
     array = value.toarray() if sparse.issparse(value) else np.asarray(value)
     if array.ndim != 2 or array.shape[1] == 0 or array.dtype.kind not in "biuf":
-        raise BadInput(f"{where}: obsm[{key!r}] is {array.dtype} {array.shape}; give a table of numbers, cells x width.")
+        raise BadInput(
+            f"{where}: obsm[{key!r}] is {array.dtype} {array.shape}; give a table of numbers, cells x width."
+        )
     return tuple(cells.cell_names(raw.obs, where, [])), array.astype(np.float32)
 
 

@@ -110,7 +110,9 @@ def _named(var: pd.DataFrame, key: str, where: str) -> list[str]:
     if not key:
         return own
     if key not in var:
-        raise unknown(f"var column of {where}:", key, map(str, var.columns), "Name one with --data-set gene_key=COLUMN.")
+        raise unknown(
+            f"var column of {where}:", key, map(str, var.columns), "Name one with --data-set gene_key=COLUMN."
+        )
     return [chosen or name for chosen, name in zip(_strings(var[key]), own, strict=True)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -45,11 +46,13 @@ def join(parts: list[Part], where: str) -> ad.AnnData:
         If stacked parts share no gene, or paired parts do not hold the same cells.
     """
     notices: list[str] = []
-    result = _join([_prepared(part) for part in parts], where, notices)
-    raws = [(part, part.data.raw) for part in parts if part.data.raw is not None]
-    if len(raws) == len(parts):
-        frozen = [_prepared(replace(part, data=raw.to_adata())) for part, raw in raws]
-        result.raw = _join(frozen, where, [])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # repeated names: settled, and noted, in canonicalise
+        result = _join([_prepared(part) for part in parts], where, notices)
+        raws = [(part, part.data.raw) for part in parts if part.data.raw is not None]
+        if len(raws) == len(parts):
+            frozen = [_prepared(replace(part, data=raw.to_adata())) for part, raw in raws]
+            result.raw = _join(frozen, where, [])
     result.uns["notices"] = notices
     return result
 
@@ -69,7 +72,6 @@ def _prepared(part: Part) -> Part:
         obs=source.obs.assign(**part.obs),
         var=source.var.assign(feature_types=part.modality) if part.declared else source.var.copy(),
         layers={name: sparse.csr_matrix(layer) for name, layer in source.layers.items()},
-        shape=source.shape,
     )
     return replace(part, data=data)
 
@@ -83,7 +85,7 @@ def _stack(parts: list[Part], where: str, notices: list[str]) -> ad.AnnData:
     names = [np.asarray(frame.index, dtype=str) for frame in frames]
     if len(set(np.concatenate(names))) < sum(map(len, names)):
         notices.append(f"cell names repeat between files of {where}; made unique by the file's number: NAME-1, NAME-2.")
-        names = [[f"{name}-{k}" for name in own] for k, own in enumerate(names, start=1)]
+        names = [np.array([f"{name}-{k}" for name in own], dtype=str) for k, own in enumerate(names, start=1)]
     obs = pd.concat([frame.astype(object) for frame in frames])
     obs.index = pd.Index(np.concatenate(names), dtype=object)
     columns = [part.data.var_names.get_indexer(genes) if genes is not None else slice(None) for part in parts]

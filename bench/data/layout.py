@@ -115,10 +115,10 @@ def _species(file: h5py.File) -> str:
 
 def _source(file: h5py.File, key: str) -> str:
     """A simple string below `uns/bench_source`, on one line; empty where there is none."""
-    item = file.get(f"uns/bench_source/{key}")
+    item: Any = file.get(f"uns/bench_source/{key}")
     if getattr(item, "shape", None) != ():
         return ""
-    return re.sub(r"\s+", " ", _text(item[()])).strip()  # type: ignore[index]
+    return re.sub(r"\s+", " ", _text(item[()])).strip()
 
 
 def _text(value: object) -> str:

@@ -44,7 +44,7 @@ def clean(names: Iterable[object], what: str) -> list[str]:
             text = unicodedata.normalize("NFC", text)
         if len(text) > MAX_LENGTH or _CONTROL.search(text):
             fault = "is longer than 200 characters" if len(text) > MAX_LENGTH else "holds control characters"
-            raise BadInput(f"{what} {ascii(text[:40])} (position {position}) {fault}; rename it in the file.")
+            raise BadInput(f"{what} {text[:40]!a} (position {position}) {fault}; rename it in the file.")
         result.append(text)
     return result
 

@@ -45,7 +45,7 @@ def canonical_obs(obs: pd.DataFrame, roles: Mapping[str, str], where: str, notic
     named = sorted(role for role, column in roles.items() if role == column)
     if named:
         notices.append(f"roles read from columns of the same name: {', '.join(named)}.")
-    return pd.DataFrame(columns, index=cell_names(obs, where, notices))
+    return pd.DataFrame(columns, index=cell_names(obs, where, notices), dtype=object)
 
 
 def cell_names(obs: pd.DataFrame, where: str, notices: list[str]) -> pd.Index:
@@ -56,9 +56,7 @@ def cell_names(obs: pd.DataFrame, where: str, notices: list[str]) -> pd.Index:
     return pd.Index(unique, dtype=object)
 
 
-def wanted(
-    obs: pd.DataFrame, totals: np.ndarray, options: DataOptions, where: str, notices: list[str]
-) -> np.ndarray:
+def wanted(obs: pd.DataFrame, totals: np.ndarray, options: DataOptions, where: str, notices: list[str]) -> np.ndarray:
     """Which cells stay: (n_cells,) bool, without those that have no counts or, as chosen, no label.
 
     Raises

@@ -19,8 +19,8 @@ from bench.errors import BadInput
 if TYPE_CHECKING:
     import h5py
 
-MAX_OBJECTS = 100_000
-"""Groups and datasets of a file; hard links in a circle would never end."""
+MAX_DEPTH, MAX_OBJECTS = 32, 100_000
+"""Nesting and number of groups and datasets: hard links in a circle, or two to each next group, would not end."""
 
 TEXT_BYTES = 64
 """Memory of one Python string of variable length: an estimate, its header being 49 bytes."""
@@ -117,17 +117,20 @@ def _datasets(path: Path, file: h5py.File) -> Iterator[h5py.Dataset]:
     """Every dataset, reached by hard links only, one that has several names once for each."""
     import h5py
 
-    waiting, seen = [file["/"]], 0
+    waiting, seen = [(file["/"], 0)], 0
     while waiting:
-        group = waiting.pop()
+        group, depth = waiting.pop()
         for name in group:
             seen += 1
-            if seen > MAX_OBJECTS:
-                raise BadInput(f"refused: {path} holds more than {MAX_OBJECTS:,} objects or links in a circle.")
+            if depth == MAX_DEPTH or seen > MAX_OBJECTS:
+                raise BadInput(
+                    f"refused: {path} links in a circle, or holds more than {MAX_OBJECTS:,} objects or"
+                    f" {MAX_DEPTH} levels; write it again with anndata."
+                )
             _link(path, group, name)
             item = group[name]
             if isinstance(item, h5py.Group):
-                waiting.append(item)
+                waiting.append((item, depth + 1))
             elif isinstance(item, h5py.Dataset):
                 yield _inside(path, item)
 

@@ -5,8 +5,8 @@ variable genes. A cell's UMI total over all genes is in `obs["n_counts"]`, so th
 
     count = expm1(raw) * n_counts / 10,000
 
-is an integer up to float32 rounding. (Dividing by a cell's smallest value instead fails for the 81 cells
-in which no gene has a single UMI to within rounding.)
+is an integer up to the rounding of float32. The panel holds only 11 to 28 % of a cell's UMI, so neither the
+sum over it nor 10,000 can stand in for `n_counts`.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def _simulated() -> DatasetSpec:
             "n_batches": 3,
             "n_donors": 8,
             "n_perturbations": 4,
-            "batch_strength": 0.5,
+            "batch_strength": 0.3,
             "seed": 0,
         },
         roles={role: role for role in ROLES if role in simulated_roles},

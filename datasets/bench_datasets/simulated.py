@@ -22,7 +22,7 @@ from bench.errors import BadInput
 
 MARKER_SHARE = 0.04
 """Part of the genes that marks a cell type; programmes of different types may overlap."""
-MARKER_EFFECT = 2.0
+MARKER_EFFECT = 0.8
 """Mean log increase of a marker gene in its type."""
 DONOR_SPREAD = 0.15
 """Standard deviation of a donor's log effect on a gene."""
@@ -34,7 +34,7 @@ DOWNSTREAM_SPREAD = 1.0
 CONTROL_SHARE = 0.5
 """Part of the cells that stays unperturbed, where there are perturbations."""
 DISPERSION = 0.3
-LIBRARY_MEDIAN, LIBRARY_SPREAD = 2000.0, 0.35
+LIBRARY_MEDIAN, LIBRARY_SPREAD = 1000.0, 0.35
 """UMI per cell: log-normal."""
 
 _BLOCK = 1000

@@ -1,0 +1,183 @@
+"""TOML sets: files stacked within a modality, paired between modalities, nothing joined by position."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from bench.data import canonical
+from bench.data.identity import dataset_identity
+from bench.data.sets import describe_set
+from bench.errors import BadInput
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def write(path: Path, cells: str, genes: list[str], start: int = 1, **parts: Any) -> Path:
+    """A file whose counts are different in every cell and gene."""
+    counts = np.arange(start, start + len(cells) * len(genes), dtype=np.float32).reshape(len(cells), len(genes))
+    parts.setdefault("obs", pd.DataFrame({"ct": ["T"] * len(cells)}, index=list(cells)))
+    parts.setdefault("X", sparse.csr_matrix(counts))
+    layers = parts.pop("layers", {})
+    data = ad.AnnData(**parts, var=pd.DataFrame(index=genes))
+    for name in layers:
+        data.layers[name] = sparse.csr_matrix(counts)
+    data.write_h5ad(path)
+    return path
+
+
+def toml(folder: Path, text: str) -> Path:
+    path = folder / "set.toml"
+    path.write_text(text)
+    return path
+
+
+STACK = """
+name = "two runs"
+study = "doe"
+[roles]
+cell_type = "ct"
+[[files]]
+path = "a.h5ad"
+obs = { batch = "A" }
+[[files]]
+path = "b.h5ad"
+obs = { batch = "B" }
+"""
+PAIR = """
+[[files]]
+path = "rna.h5ad"
+modality = "Gene Expression"
+[[files]]
+path = "adt.h5ad"
+modality = "ADT"
+"""
+
+
+def test_files_of_one_modality_are_stacked_over_the_genes_they_share(tmp_path: Path) -> None:
+    write(tmp_path / "a.h5ad", "xy", ["g1", "g2", "g3"])
+    write(tmp_path / "b.h5ad", "uvw", ["g3", "g0", "g1"], start=100)
+    spec = describe_set(toml(tmp_path, STACK))
+    assert (spec.name, spec.study, spec.n_obs) == ("two-runs", "doe", 5)
+    assert spec.roles == {"cell_type": "ct", "batch": "batch"}
+    data = canonical.load(spec)
+    assert list(data.obs_names) == list("xyuvw")
+    assert list(data.var_names) == ["g1", "g3"]
+    assert data.obs["batch"].tolist() == list("AABBB")
+    assert data.X.toarray().tolist() == [[1, 3], [4, 6], [102, 100], [105, 103], [108, 106]]
+    assert any("the 2 that all 2 files share" in notice for notice in data.uns["notices"])
+
+
+def test_cells_of_one_name_in_two_files_are_two_cells(tmp_path: Path) -> None:
+    write(tmp_path / "a.h5ad", "xy", ["g1"])
+    write(tmp_path / "b.h5ad", "yz", ["g1"])
+    data = canonical.load(describe_set(toml(tmp_path, STACK)))
+    assert list(data.obs_names) == ["x-1", "y-1", "y-2", "z-2"]
+    assert any("cell names repeat between files" in notice for notice in data.uns["notices"])
+
+
+def test_counts_in_a_layer_or_in_raw_are_found_in_a_set_too(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / f"{name}.h5ad", "xy", ["g1", "g2"], X=np.full((2, 2), 0.5), layers={"counts": None})
+    assert canonical.load(describe_set(toml(tmp_path, STACK))).X[0].toarray().tolist() == [[1, 2]]
+    for name in ("a", "b"):
+        data = ad.read_h5ad(tmp_path / f"{name}.h5ad")
+        frozen = data.copy()
+        frozen.X = frozen.layers.pop("counts")
+        data.raw = frozen
+        del data.layers["counts"]
+        data.write_h5ad(tmp_path / f"{name}.h5ad")
+    data = canonical.load(describe_set(toml(tmp_path, 'layer = "raw"\n' + STACK)))
+    assert data.X.toarray().tolist() == [[1, 2], [3, 4]] * 2
+
+
+def test_modalities_are_paired_by_cell_name_whatever_their_order(tmp_path: Path) -> None:
+    write(tmp_path / "rna.h5ad", "xyz", ["CD3", "CD4"])
+    write(tmp_path / "adt.h5ad", "zxy", ["CD4"], start=100)
+    spec = describe_set(toml(tmp_path, PAIR))
+    assert spec.modalities == {"Gene Expression", "Antibody Capture"}
+    assert spec.n_obs == 3
+    data = canonical.load(spec)
+    assert list(data.obs_names) == list("xyz")
+    assert data.var["feature_types"].to_dict() == {
+        "CD3": "Gene Expression",
+        "CD4": "Gene Expression",
+        "CD4 (Antibody Capture)": "Antibody Capture",
+    }
+    assert data.X.toarray().tolist() == [[1, 2, 101], [3, 4, 102], [5, 6, 100]]
+
+
+def test_stacked_runs_of_two_modalities_stay_paired_when_barcodes_repeat(tmp_path: Path) -> None:
+    write(tmp_path / "r1.h5ad", "xy", ["g"], start=1)
+    write(tmp_path / "r2.h5ad", "xy", ["g"], start=11)
+    write(tmp_path / "p1.h5ad", "yx", ["p"], start=101)
+    write(tmp_path / "p2.h5ad", "yx", ["p"], start=111)
+    files = [("r1", "RNA"), ("r2", "RNA"), ("p1", "ADT"), ("p2", "ADT")]
+    text = "".join(f'[[files]]\npath = "{name}.h5ad"\nmodality = "{kind}"\n' for name, kind in files)
+    data = canonical.load(describe_set(toml(tmp_path, text)))
+    assert data.X.toarray().tolist() == [[1, 102], [2, 101], [11, 112], [12, 111]]
+
+
+def test_cells_that_only_one_modality_has_are_counted_and_refused(tmp_path: Path) -> None:
+    write(tmp_path / "rna.h5ad", "xyz", ["g"])
+    write(tmp_path / "adt.h5ad", "yzuv", ["p"])
+    with pytest.raises(BadInput, match="3 of 5 barcodes not shared"):
+        canonical.load(describe_set(toml(tmp_path, PAIR)))
+
+
+def test_files_without_a_common_gene_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.h5ad", "xy", ["g1"])
+    write(tmp_path / "b.h5ad", "uv", ["h1"])
+    with pytest.raises(BadInput, match="share no gene"):
+        canonical.load(describe_set(toml(tmp_path, STACK)))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name = 'x'", "must name its files"),
+        ("files = 3", "must name its files"),
+        ("nam = 'x'\n[[files]]\npath = 'a.h5ad'\ncolour = 'red'", "(?s)'nam'.*'name'.*'colour'"),
+        ("[[files]]\nmodality = 'RNA'", "'path' of file 1 of set set.toml must be set"),
+        ("[[files]]\npath = 'a.h5'", "not found.*Did you mean.*a.h5ad"),
+        ("roles = 3\n[[files]]\npath = 'a.h5ad'", "'roles' must be a table"),
+        ("[[files]]\npath = 'a.h5ad'\nobs = 'A'", "obs must be a table"),
+        ("[roles]\ncelltype = 'ct'\n[[files]]\npath = 'a.h5ad'", "unknown role 'celltype'"),
+        ("[roles]\ncell_type = 'cd'\n[[files]]\npath = 'a.h5ad'", "obs column of a.h5ad: 'cd'"),
+        ("layer = 'counts'\n[[files]]\npath = 'a.h5ad'", "a.h5ad has no layer 'counts'; it has X"),
+        ("[options]\nstrickt = true\n[[files]]\npath = 'a.h5ad'", "'strickt'.*'strict'"),
+        ("name = ", "not valid TOML"),
+    ],
+)
+def test_a_wrong_set_is_refused_when_planning(tmp_path: Path, text: str, words: str) -> None:
+    write(tmp_path / "a.h5ad", "xy", ["g1"])
+    with pytest.raises(BadInput, match=words):
+        describe_set(toml(tmp_path, text))
+
+
+def test_a_set_that_does_not_exist_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="not found"):
+        describe_set(tmp_path / "none.toml")
+
+
+def test_identity_covers_every_file_and_constant_but_not_the_words_around_them(tmp_path: Path) -> None:
+    write(tmp_path / "a.h5ad", "xy", ["g1"])
+    other = write(tmp_path / "b.h5ad", "uv", ["g1"])
+    path = toml(tmp_path, STACK)
+    before = dataset_identity(describe_set(path))
+    path.write_text(STACK.replace("two runs", "renamed"))
+    assert dataset_identity(describe_set(path)) == before
+    path.write_text(STACK.replace('"B"', '"C"'))
+    assert dataset_identity(describe_set(path)) != before
+    path.write_text(STACK)
+    write(other, "uv", ["g1"], start=50)
+    assert dataset_identity(describe_set(path)) != before
