@@ -75,7 +75,7 @@ def log_loss(truth: np.ndarray, probabilities: np.ndarray, classes: Sequence[str
     column = {name: position for position, name in enumerate(classes)}
     position = np.array([column.get(name, -1) for name in truth])
     chosen = np.where(position >= 0, probabilities[np.arange(len(truth)), position], 0.0)
-    return float(-np.log(np.clip(chosen.astype(np.float64), FLOOR, 1.0)).mean())
+    return float(np.log(1 / np.clip(chosen.astype(np.float64), FLOOR, 1.0)).mean())
 
 
 def calibration_error(correct: np.ndarray, confidence: np.ndarray, bins: int = BINS) -> float:
