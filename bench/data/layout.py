@@ -68,7 +68,12 @@ def _index(table: Any) -> str:
 
 
 def _length(table: Any) -> int:
-    return int(table.shape[0] if _is_compound(table) else table[_index(table)].shape[0])
+    if _is_compound(table):
+        return int(table.shape[0])
+    index = table[_index(table)]
+    if hasattr(index, "keys"):  # nullable strings (pandas 3), or a categorical
+        index = index["values" if "values" in index else "codes"]
+    return int(index.shape[0])
 
 
 def _columns(table: Any) -> tuple[str, ...]:

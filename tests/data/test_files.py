@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from bench.data import canonical
 from bench.data.files import describe
 from bench.errors import BadInput
 
@@ -77,6 +78,18 @@ def test_the_old_format_that_scanpy_ships_is_read() -> None:
     spec = describe(bench_datasets()[0].params["path"], obs={"cell_type": "bulk_labels"})
     assert spec.n_obs == 700
     assert spec.roles == {"cell_type": "bulk_labels"}
+
+
+def test_tables_of_nullable_strings_are_read(path: Path) -> None:
+    data = ad.read_h5ad(path)
+    data.obs.index = pd.Index(data.obs.index, dtype="string")
+    data.var["feature_types"] = pd.array(["GEX", "GEX", "ADT"], dtype="string")
+    with ad.settings.override(allow_write_nullable_strings=True):
+        data.write_h5ad(path)
+    spec = describe(path, obs={})
+    assert spec.n_obs == 4
+    assert spec.modalities == {"Gene Expression", "Antibody Capture"}
+    assert canonical.load(spec).obs_names.tolist() == list("1234")
 
 
 def test_describing_a_file_imports_nothing_heavy(path: Path) -> None:
