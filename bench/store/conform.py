@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 Check = Callable[[Any, str], None]
 """Raises `ValueError` that names the place (second argument) where the value is wrong."""
@@ -48,7 +48,9 @@ def checker(hint: Any) -> Check:
 
 def _typed_dict(hint: Any) -> Check:
     checks = {name: checker(kind) for name, kind in get_type_hints(hint).items()}
-    required = sorted(hint.__required_keys__)
+    # `__required_keys__` does not see NotRequired behind postponed annotations
+    extras = get_type_hints(hint, include_extras=True)
+    required = [name for name in sorted(extras) if get_origin(extras[name]) is not NotRequired]
 
     def check(value: Any, where: str) -> None:
         _expect(dict, value, where)

@@ -31,7 +31,7 @@ FROM runs r
 LEFT JOIN scores s ON s.run_id = r.run_id AND s.attempt = r.attempt {kept}
 LEFT JOIN metrics m ON m.definition = r.definition AND m.metric = s.metric
 {where}
-ORDER BY r.task, r.dataset, r.track, r.model, r.run_id, s.control, m.position, s.metric, s.part
+ORDER BY r.task, r.dataset, r.track, r.model, r.run_id, s.control, m.position, s.metric, s.part = '{{}}' DESC, s.part
 """
 
 
@@ -71,7 +71,7 @@ FROM runs r
 JOIN scores s ON s.run_id = r.run_id AND s.attempt = r.attempt AND s.control = ''
 LEFT JOIN metrics m ON m.definition = r.definition AND m.metric = s.metric
 {where}
-ORDER BY m.position, s.metric, s.part
+ORDER BY m.position, s.metric, s.part = '{{}}' DESC, s.part
 """
 
 
