@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from bench.runs.record import Record
 
 
+MANY_COLUMNS = 10
+"""From here on, words of a header stand below each other."""
+
+
 def print_rows(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
     """Print rows as a table on stdout; long cells wrap, nothing is cut off in a pipe."""
     from rich import box
@@ -23,9 +27,11 @@ def print_rows(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
         typer.echo(f"{title}: none" if title else "none")
         return
     table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
-    for key, value in rows[0].items():
+    crowded = len(rows[0]) > MANY_COLUMNS
+    for i, (key, value) in enumerate(rows[0].items()):
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        table.add_column(key, justify="right" if number else "left", overflow="fold")
+        header = key.replace("_", "\n") if crowded else key
+        table.add_column(header, justify="right" if number else "left", overflow="fold", no_wrap=i == 0)
     for row in rows:
         table.add_row(*(Text(cell(value)) for value in row.values()))
     console = Console()
@@ -43,33 +49,13 @@ def cell(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def print_runs(records: Sequence[Record]) -> None:
-    """Print each run with its headline."""
-    if records:
-        print_rows([run_row(record) for record in records], title="runs")
+def print_troubles(records: Sequence[Record]) -> None:
+    """Say on stderr what failed, and what is not to be believed."""
     for record in records:
         if record["error"]:
             typer.echo(f"{record['status']}: {run_name(record)}: {record['error']['message']}", err=True)
         for flag in record["flags"]:
             typer.echo(f"{flag['kind']}: {run_name(record)}: {flag['reason']}", err=True)
-
-
-def run_row(record: Record) -> dict[str, Any]:
-    """One line about a run."""
-    task = record["task"]
-    shown = [task["main_metric"]] if task["main_metric"] else [m["name"] for m in task["metrics"] if m["group"]]
-    values = {s["metric"]: s["value"] for s in record["scores"] if not s["part"]}
-    scores = ", ".join(f"{name} {cell(values[name])}" for name in shown if name in values)
-    return {
-        "model": record["model"]["name"] + (f" + {task['bridge']}" if task["bridge"] else ""),
-        "task": task["name"],
-        "dataset": record["dataset"]["name"],
-        "fold": record["fold"],
-        "seed": record["seed"],
-        "track": record["track"],
-        "scores": scores or record["status"],
-        "seconds": record["cost"]["wall_s"],
-    }
 
 
 def run_name(record: Record) -> str:

@@ -39,10 +39,10 @@ def embed(
     data: Path,
     out: Path,
     *,
-    options: Mapping[str, Any],
-    obs: Mapping[str, str],
+    set: Mapping[str, Any] | None = None,
+    data_set: Mapping[str, Any] | None = None,
+    obs: Mapping[str, str] | None = None,
     layer: str = "",
-    data_options: Mapping[str, Any],
     weights: str = "",
     seed: int = 0,
     device: str = "cpu",
@@ -58,11 +58,7 @@ def embed(
         Name of a model that embeds cells.
     data, out
         `.h5ad` files.
-    options
-        Of the model.
-    obs, layer, data_options
-        As in `bench run`.
-    weights, seed, device
+    set, data_set, obs, layer, weights, seed, device
         As in `bench run`.
 
     Raises
@@ -73,8 +69,8 @@ def embed(
     from bench.data.canonical import canonicalise
     from bench.data.obs import cell_names
 
-    spec, dataset = embedding_model(model), resolve_dataset(str(data), obs, layer, data_options)
-    make = _maker(spec, options, weights, seed, device)
+    spec, dataset = embedding_model(model), resolve_dataset(str(data), obs or {}, layer, data_set or {})
+    make = _maker(spec, set or {}, weights, seed, device)
     source = load_target(dataset.target)(**dataset.params)
     notices: list[str] = []
     names = cell_names(source.obs, data.name, notices)

@@ -1,0 +1,124 @@
+"""The verbs of the command line for notebooks and scripts: `import bench; bench.run(...)`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.runs.embed import Embedded
+
+Names = str | Sequence[str]
+
+
+def run(
+    model: Names = (),
+    task: Names = (),
+    dataset: Names | Path = (),
+    *,
+    seed: int | Sequence[int] = 0,
+    embedding: str = "",
+    set: Mapping[str, Any] | None = None,
+    task_set: Mapping[str, Any] | None = None,
+    data_set: Mapping[str, Any] | None = None,
+    obs: Mapping[str, str] | None = None,
+    layer: str = "",
+    weights: str = "",
+    baselines: bool = False,
+    device: str = "cpu",
+    jobs: int = 1,
+    executor: Literal["local", "inline"] = "local",
+    timeout: float | None = None,
+    max_memory: int | None = None,
+    force: bool = False,
+    retry_failed: bool = False,
+    results: str | Path | None = None,
+) -> pd.DataFrame:
+    """Examine models on tasks, as `bench run` does.
+
+    Parameters
+    ----------
+    model, task, dataset
+        One name or several; a dataset may be a path.
+    seed
+        Of the model; several make several runs.
+    timeout, max_memory
+        Seconds and bytes of one run.
+    results
+        The results folder; else `$BENCH_RESULTS`, else `./results`.
+
+    Other parameters are the options of `bench run`.
+
+    Returns
+    -------
+    One row per run and headline metric, see `results`.
+
+    Raises
+    ------
+    BadInput
+        For unknown names, wrong options or unreadable data: nothing has been run then.
+    """
+    from bench.runs.plan import Request
+    from bench.runs.run import Policy
+    from bench.runs.run import run as run_request
+    from bench.runs.supervise import Limits
+    from bench.store.location import results_dir
+
+    folder = results_dir(Path(results) if results else None)
+    request = Request(
+        tasks=_several(task),
+        models=_several(model),
+        datasets=_several(dataset),
+        seeds=[seed] if isinstance(seed, int) else list(seed),
+        embedding=embedding,
+        set=set or {},
+        task_set=task_set or {},
+        data_set=data_set or {},
+        obs=obs or {},
+        layer=layer,
+        weights=weights,
+        baselines=baselines,
+        device=device,
+    )
+    policy = Policy(folder, jobs, executor, Limits(timeout, max_memory), force=force, retry_failed=retry_failed)
+    records = run_request(request, policy)
+    return results_frame(folder, run_id=[record["run_id"] for record in records])
+
+
+def results(results: str | Path | None = None, **filters: Any) -> pd.DataFrame:
+    """What was measured: one row per run and headline metric, as `bench results --csv` gives it.
+
+    Parameters
+    ----------
+    results
+        The results folder; else `$BENCH_RESULTS`, else `./results`.
+    **filters
+        See `bench.store.queries.results`: `model="pca"`, `task=[...]`, `controls=True` ...
+    """
+    from bench.store.location import results_dir
+
+    return results_frame(results_dir(Path(results) if results else None), **filters)
+
+
+def results_frame(folder: Path, **filters: Any) -> pd.DataFrame:
+    """Bring the index of a results folder up to date and ask it."""
+    from bench.store import queries
+    from bench.store.index import Store
+
+    store = Store(folder)
+    store.sync()
+    return queries.results(store, **filters)
+
+
+def embed(model: str, data: str | Path, out: str | Path, **options: Any) -> Embedded:
+    """Write a file again with `obsm["X_<model>"]`, as `bench embed` does; see `bench.runs.embed.embed`."""
+    from bench.runs.embed import embed as embed_file
+
+    return embed_file(model, Path(data), Path(out), **options)
+
+
+def _several(names: Names | Path) -> list[str]:
+    return [str(names)] if isinstance(names, (str, Path)) else [str(name) for name in names]
