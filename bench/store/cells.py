@@ -4,35 +4,50 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from bench.store.arithmetic import Column, complete, mean, skill, spread
 from bench.store.exam import Cell, Control, Cost
 from bench.store.visible import Definition, Part, Run, Value, headline
 
 
+class _Point(NamedTuple):
+    """One column of one run, with the controls of the run's own fold."""
+
+    fold: str
+    value: float | None
+    floor: float | None
+    ceiling: float | None
+
+
 def score_cells(runs: Sequence[Run], definition: Definition, cols: Sequence[Column]) -> tuple[Cell, ...]:
     """One cell per column, over the folds and seeds of one entry."""
-    own = [complete(headline(run.scores), definition.metrics, definition.aggregate) for run in runs]
-    floors = [_anchor(run, definition.floor, definition) for run in runs]
-    ceilings = [_anchor(run, definition.ceiling, definition) for run in runs]
-    cells = []
-    for i, column in enumerate(cols):
-        found = [(run, v[i], f[i], c[i]) for run, v, f, c in zip(runs, own, floors, ceilings, strict=True)]
-        skills = [skill(v, f, c, column.sign) for _, v, f, c in found if v is not None]
-        over = [column.sign * (v - f) for _, v, f, _ in found if v is not None and f is not None]
-        units = [
-            x for run in runs for x in run.scores if column.kind == "metric" and x.metric == column.name and not x.part
-        ]
-        cells.append(
-            _cell(
-                [(run["fold"], v) for run, v, _, _ in found],
-                units,
-                skill=mean([s for s in skills if s is not None]) if None not in skills else None,
-                above_floor=len(over) == len(skills) and (mean(over) or 0.0) > 0,
-            )
-        )
-    return tuple(cells)
+    points: list[list[_Point]] = [[] for _ in cols]
+    for run in runs:
+        own = complete(headline(run.scores), definition.metrics, definition.aggregate)
+        floor, ceiling = (_anchor(run, name, definition) for name in (definition.floor, definition.ceiling))
+        for i, values in enumerate(zip(own, floor, ceiling, strict=True)):
+            points[i].append(_Point(run["fold"], *values))
+    return tuple(_score_cell(column, points[i], _behind(column, runs)) for i, column in enumerate(cols))
+
+
+def _score_cell(column: Column, points: Sequence[_Point], scores: Iterable[Value]) -> Cell:
+    defined = [p for p in points if p.value is not None]
+    skills = [skill(p.value, p.floor, p.ceiling, column.sign) for p in defined]
+    over = [column.sign * (p.value - p.floor) for p in defined if p.value is not None and p.floor is not None]
+    return _cell(
+        [(p.fold, p.value) for p in points],
+        scores,
+        skill=mean([s for s in skills if s is not None]) if None not in skills else None,
+        above_floor=len(over) == len(defined) and (mean(over) or 0.0) > 0,
+    )
+
+
+def _behind(column: Column, runs: Iterable[Run]) -> list[Value]:
+    """The headline scores that a column shows; none where it is computed from others."""
+    if column.kind != "metric":
+        return []
+    return [score for run in runs for score in run.scores if score.metric == column.name and not score.part]
 
 
 def _anchor(run: Run, control: str, definition: Definition) -> tuple[float | None, ...]:
@@ -54,6 +69,7 @@ def _cell(values: Iterable[tuple[str, float | None]], scores: Iterable[Value], *
 
 
 def part_cells(runs: Sequence[Run]) -> dict[tuple[str, Part], Cell]:
+    """Scores that are a part of something, by (metric, part)."""
     found: defaultdict[tuple[str, Part], list[tuple[Run, Value]]] = defaultdict(list)
     for run in runs:
         for score in run.scores:
@@ -66,6 +82,8 @@ def part_cells(runs: Sequence[Run]) -> dict[tuple[str, Part], Cell]:
 
 
 def cost(runs: Sequence[Run]) -> Cost:
+    """What a run took: means, and the largest memory."""
+
     def average(column: str) -> float | None:
         return mean([run[column] for run in runs if run[column] is not None])
 

@@ -114,9 +114,15 @@ def _track(
         config = json.dumps(run["model_config"], sort_keys=True)
         key = ("model_version", "weights", "weights_sha256", "bridge")
         groups[(run["model"], config, *(run[k] for k in key))].append(run)
-    entries = [_entry(group, definition, cols, folds) for _, group in sorted(groups.items())]
+    entries = _without_refusals([_entry(group, definition, cols, folds) for _, group in sorted(groups.items())])
     entries.sort(key=lambda entry: _standing(entry, cols[main], main))
     return Track(name, tuple(entries), control_rows(runs, definition, cols))
+
+
+def _without_refusals(entries: Sequence[Entry]) -> list[Entry]:
+    """Entries without those that were once refused, before a column or a bridge was named, and have run since."""
+    tried = [(e.model, e.version, e.config) for e in entries if e.state != "not applicable"]
+    return [e for e in entries if e.state != "not applicable" or (e.model, e.version, e.config) not in tried]
 
 
 def _standing(entry: Entry, column: Column, main: int) -> tuple[Any, ...]:

@@ -196,7 +196,9 @@ def _best(track: Track, position: int, column: Column) -> float | None:
 def _row(entry: Entry, exam: Exam, best: Sequence[float | None], names: _Names) -> Row:
     badges = [("baseline", "baseline")] if entry.baseline else []
     badges += [("bridge", f"{entry.bridge} probe")] if entry.bridge else []
-    badges += [("weights", WEIGHTS[entry.weights])] if entry.weights in WEIGHTS else []
+    badges += (
+        [("weights", WEIGHTS[entry.weights])] if entry.weights in WEIGHTS and entry.state != "not applicable" else []
+    )
     boxes = tuple(
         _box(cell, entry, main=i == exam.main, top=entry.complete and cell.above_floor and cell.spread.mean == best[i])
         for i, cell in enumerate(entry.cells)
@@ -252,7 +254,7 @@ def _gaps(entry: Entry) -> list[str]:
 
 
 def _record(row: Mapping[str, Any]) -> tuple[str, str]:
-    fold = "" if row["fold"] == "all" else f"{row['fold']}, "
+    fold = "" if row["fold"] in ("", "all") else f"{row['fold']}, "
     status = "" if row["status"] == "ok" else f" ({row['status']})"
     return f"{fold}seed {row['seed']}{status}", quote(f"records/{row['run_id']}.{row['attempt']}.json")
 
@@ -304,27 +306,29 @@ def _rank_table(overall: Overall, names: _Names) -> Table:
 
 
 def _rank_row(standing: Standing, overall: Overall, names: _Names) -> Row:
-    boxes = [Box(repr(standing.skill), numbers.score(standing.skill), main=True, best=standing.rank == 1)]
-    if standing.skill is None:
-        boxes = [Box(missing="not ranked", main=True)]
-    for exam, entry in zip(overall.exams, standing.entries, strict=True):
-        value = entry.cells[exam.main].skill if entry else None
-        if entry and value is not None:
-            boxes.append(Box(repr(value), numbers.score(value), () if entry.complete else ("incomplete",)))
-        else:
-            state = "not run" if entry is None else entry.state if entry.state != "ok" else "not defined"
-            boxes.append(Box(missing=state))
-    entry = standing.entry
+    entry, value = standing.entry, standing.skill
+    total = Box(repr(value), numbers.score(value), main=True, best=standing.rank == 1)
+    boxes = [total if value is not None else Box(missing="not ranked", main=True)]
+    boxes += [_rank_box(e, exam) for e, exam in zip(standing.entries, overall.exams, strict=True)]
     bridges = dict.fromkeys(e.bridge for e in standing.entries if e and e.bridge)
-    badges = (("bridge", f"{bridge} probe") for bridge in bridges)
-    weights = (("weights", WEIGHTS[entry.weights]),) if entry.weights in WEIGHTS else ()
-    place = "" if standing.rank is None else f"{standing.rank}"
+    badges = [("bridge", f"{bridge} probe") for bridge in bridges]
+    badges += [("weights", WEIGHTS[entry.weights])] if entry.weights in WEIGHTS else []
     return Row(
         entry.model,
         names.detail(entry),
         safe_link(entry.reference),
         entry.summary,
-        (*badges, *weights),
+        tuple(badges),
         boxes=tuple(boxes),
-        rank=place,
+        rank="" if standing.rank is None else str(standing.rank),
     )
+
+
+def _rank_box(entry: Entry | None, exam: Exam) -> Box:
+    """The skill of one entry, or why there is none."""
+    if entry is None:
+        return Box(missing="not run")
+    value = entry.cells[exam.main].skill
+    if value is None:
+        return Box(missing="not defined" if entry.state == "ok" else entry.state)
+    return Box(repr(value), numbers.score(value), () if entry.complete else ("incomplete",))

@@ -110,6 +110,16 @@ def _changes(record: Record, identity: str | None = None) -> dict[str, Any]:
     return changes
 
 
+def test_a_refusal_is_forgotten_once_the_model_has_run(tmp_path: Path) -> None:
+    refused = failure(
+        "incompatible", "needs obs donor", fold="", dataset__identity="", task__config={}, run_id="refused"
+    )
+    (exam,) = exams(tmp_path, refused)
+    assert [e.state for e in exam.tracks[0].entries] == ["not applicable"]
+    (exam,) = exams(tmp_path, make_record(task__bridge="logreg", task__config={"probe": "logreg"}))
+    assert [e.state for e in exam.tracks[0].entries] == ["ok"]
+
+
 def test_a_value_that_is_not_defined_is_not_zero(tmp_path: Path) -> None:
     (exam,) = exams(tmp_path, make_record({"nmi": 0.5, "ari": 0.4, "ilisi": None, "error": 1.0}))
     cells = entries(exam)["pca"].cells
