@@ -36,13 +36,15 @@ def visible_cells(data: ad.AnnData, rows: np.ndarray, obs: Mapping[str, Any] | N
     import pandas as pd
     from scipy import sparse
 
-    counts: Any = data.X
+    source: Any = data.X
+    counts = sparse.csr_matrix(source[rows])
     names = pd.Index([str(name) for name in data.obs_names[rows]])
     genes = pd.Index([str(name) for name in data.var_names])
     known = {c: np.array(data.var[c].astype(str), dtype=object) for c in VAR_COLUMNS if c in data.var}
     columns = {name: pd.Series(np.array(values), index=names) for name, values in (obs or {}).items()}
     return ad.AnnData(
-        X=sparse.csr_matrix(counts[rows], copy=True),
+        # new arrays: those of a slice may be windows on larger ones
+        X=sparse.csr_matrix((counts.data.copy(), counts.indices.copy(), counts.indptr.copy()), shape=counts.shape),
         obs=pd.DataFrame(columns, index=names),
         var=pd.DataFrame(known, index=genes),
     )

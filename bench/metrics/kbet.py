@@ -79,13 +79,13 @@ def _diffusion_map(graph: sparse.csr_matrix, components: int) -> np.ndarray:
     from scipy.sparse.linalg import eigsh
     from threadpoolctl import threadpool_limits
 
-    degree = np.asarray(graph.sum(axis=0), dtype=np.float64).ravel()
+    # float32 up to here, as in the library: whether the leading eigenvalue rounds to exactly 1 decides its weight
+    degree = np.asarray(graph.sum(axis=0), dtype=np.float32).ravel()
     kernel = sparse.diags(1 / degree) @ graph @ sparse.diags(1 / degree)
     scale = sparse.diags(1 / np.sqrt(np.asarray(kernel.sum(axis=0)).ravel()))
     start = np.random.default_rng(0).normal(size=len(degree))
     with threadpool_limits(1):  # the solver's vectors are short: threads would only wait for each other
-        values, vectors = eigsh((scale @ kernel @ scale).tocsr(), k=components, which="LM", v0=start)
-    # float32 makes the leading eigenvalue exactly 1, which the weights below rely on
+        values, vectors = eigsh((scale @ kernel @ scale).tocsr().astype(np.float64), k=components, which="LM", v0=start)
     values = values.astype(np.float32) + np.float32(1e-8)
     with np.errstate(divide="ignore"):
         weights = np.where(values == 1, 1, values / (1 - values))

@@ -8,6 +8,7 @@ from pathlib import Path
 import anndata as ad
 import numpy as np
 import pytest
+
 from bench.data.features import ExpressionPCA
 
 

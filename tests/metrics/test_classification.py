@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.metrics import balanced_accuracy_score, f1_score
+
 from bench.metrics.classification import (
     FLOOR,
     calibration_error,
@@ -11,10 +16,6 @@ from bench.metrics.classification import (
     log_loss,
     per_class,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
-from sklearn.metrics import balanced_accuracy_score, f1_score
 
 TYPES = np.array(["B", "CD4 T", "CD8 T", "NK"])
 

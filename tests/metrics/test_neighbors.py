@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from bench.metrics.neighbors import exact_neighbors, umap_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
+
+from bench.metrics.neighbors import exact_neighbors, umap_graph
 
 
 @settings(deadline=None, max_examples=30)
