@@ -126,7 +126,7 @@ def stratified_subsample(labels: np.ndarray, names: Sequence[str] | np.ndarray, 
     _, code, size = np.unique(labels.astype(str), return_inverse=True, return_counts=True)
     share = size * n / len(labels)
     quota = np.maximum(1, np.floor(share)).astype(int)
-    remainder = np.argsort(np.floor(share) - share, kind="stable")
+    remainder = np.argsort(quota - share, kind="stable")
     for position in remainder[: max(0, n - int(quota.sum()))]:
         quota[position] += 1
     return np.flatnonzero(rank_within(labels, names, seed) < quota[code])

@@ -117,4 +117,4 @@ def test_a_subsample_keeps_every_label_and_its_share(labels: np.ndarray, seed: i
         assert n <= len(rows) <= max(n, len(set(labels)) + n)
         for name in set(labels):
             share = n * (labels == name).mean()
-            assert max(1, np.floor(share)) <= (labels[rows] == name).sum() <= np.ceil(share) + 1
+            assert max(1, np.floor(share)) <= (labels[rows] == name).sum() <= max(1, np.ceil(share))
