@@ -21,7 +21,6 @@ from bench.store.export import export
 from bench.store.index import Store
 from bench.store.ranking import rank
 from bench.store.summary import summarise
-from bench_leaderboard import numbers
 from bench_leaderboard.labels import Defaults, installed_defaults
 from bench_leaderboard.view import page_view
 
@@ -79,7 +78,6 @@ def html(exams: list[Exam], defaults: Defaults = installed_defaults) -> str:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals["numbers"] = numbers
     return environment.get_template("page.html.j2").render(
         style=Markup(style),  # noqa: S704 - our own file
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),

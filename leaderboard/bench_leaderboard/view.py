@@ -43,7 +43,8 @@ class Row:
     remarks: tuple[tuple[str, str], ...] = ()
     """(kind, text): `wrong` for what casts doubt on a score or prevents it, `plain` for the rest."""
     boxes: tuple[Box, ...] = ()
-    costs: tuple[str, ...] = ()
+    costs: tuple[tuple[str, str], ...] = ()
+    """(text, small text)"""
     runs: tuple[tuple[str, str], ...] = ()
     """(text, address) of the records behind it."""
     rank: str = ""
@@ -60,7 +61,6 @@ class Table:
     controls: tuple[Row, ...] = ()
     absent: str = ""
     parts: tuple[PartTable, ...] = ()
-    seeds: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,8 @@ def _section(number: int, exam: Exam, names: _Names) -> Section:
     facts.append(f"{exam.n_folds} folds" if exam.n_folds > 1 else "")
     facts.append(SPLITS.get(exam.split_by, ""))
     facts.append(names.settings(exam))
-    twins = {e.identity for e in names.exams if e.dataset == exam.dataset}
-    facts.append(f"data {exam.identity[:10]}" if len(twins) > 1 else "")
+    twins = {e.identity for e in names.exams if e.dataset == exam.dataset and e.identity}
+    facts.append(f"data {exam.identity[:10]}" if exam.identity and len(twins) > 1 else "")
     versions = {e.task_version for e in names.exams if e.task == exam.task}
     facts.append(f"task version {exam.task_version}" if len(versions) > 1 else "")
     marks = (
@@ -240,10 +240,14 @@ def _spreads(cell: Cell) -> tuple[tuple[float | None, str], ...]:
     return (cell.spread.sd_folds, "folds"), (cell.spread.sd_seeds, "seeds")
 
 
-def _costs(entry: Entry) -> tuple[str, ...]:
+def _costs(entry: Entry) -> tuple[tuple[str, str], ...]:
     cost = entry.cost
-    fit = numbers.seconds(cost.fit_s) + (f" + {numbers.seconds(cost.bridge_s)} probe" if cost.bridge_s else "")
-    return fit, numbers.rate(cost.cells_per_s), numbers.size(cost.peak_rss_bytes)
+    probe = f"+ {numbers.seconds(cost.bridge_s)} probe" if cost.bridge_s else ""
+    return (
+        (numbers.seconds(cost.fit_s), probe),
+        (numbers.rate(cost.cells_per_s), ""),
+        (numbers.size(cost.peak_rss_bytes), ""),
+    )
 
 
 def _gaps(entry: Entry) -> list[str]:
