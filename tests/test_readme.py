@@ -1,0 +1,66 @@
+"""The README does what it says: its plugin, made of its own text, is installed and examined."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+BENCH = Path(sys.executable).with_name("bench")
+
+
+def block(language: str, containing: str) -> str:
+    """The code block of a language that contains a text."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return next(b for b in blocks if containing in b)
+
+
+def install(folder: Path) -> None:
+    """What pip leaves behind for the README's distribution, without a network."""
+    project = tomllib.loads(block("toml", "[project]"))["project"]
+    (folder / "bench_cellsum.py").write_text(block("python", "bench_models"))
+    info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    points = "\n".join(f"{k} = {v}" for k, v in project["entry-points"]["bench"].items())
+    (info / "entry_points.txt").write_text(f"[bench]\n{points}\n")
+
+
+def test_the_plugin_is_about_forty_lines() -> None:
+    lines = block("python", "bench_models").strip().splitlines()
+    assert len([line for line in lines if line.strip()]) <= 40
+
+
+def test_the_plugin_of_the_readme_works(tmp_path: Path) -> None:
+    install(tmp_path)
+    command = re.search(r"`bench (run --model cellsum.*?)`", README, re.DOTALL)
+    assert command
+    small = ["--dataset", "simulated", "--data-set", "n_cells=200", "--data-set", "n_genes=100", "--json"]
+    answer = subprocess.run(
+        [BENCH, *command[1].split(), *small],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    runs = json.loads(answer.stdout)["runs"]
+    assert answer.returncode == 0, answer.stderr
+    assert {(r["model"], r["task"], r["status"]) for r in runs} == {
+        (model, task, "ok") for model in ("cellsum", "pca") for task in ("clustering", "classification")
+    }
+    assert {r["track"] for r in runs if r["model"] == "cellsum"} == {"zero-shot"}
+    assert all(r["provenance"]["model"]["config"] == {"width": 32} for r in runs if r["model"] == "cellsum")
+
+
+def test_the_commands_of_the_readme_exist() -> None:
+    """Every option the README names is one the verb has."""
+    for line in re.findall(r"^bench (\w+) (.*?)(?:#.*)?$", README, re.MULTILINE):
+        said = subprocess.run([BENCH, line[0], "--help"], capture_output=True, text=True, check=True).stdout
+        for option in re.findall(r"--[a-z-]+", line[1]):
+            assert option in said, f"bench {line[0]} has no {option}"
