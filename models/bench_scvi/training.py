@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scvi
+import torch
 
 from bench.heads import validation_cut
 
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
 
     from bench_scvi.plugin import ScviConfig
 
+THREADS = torch.get_num_threads()
+"""What the environment grants. numba, which chooses variable genes, later sets torch's threads to all cores:
+on cores that are shared this made training seven times slower."""
+
 LOGGERS = ("lightning", "lightning.pytorch", "lightning.fabric", "scvi")
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Lightning's and scvi-tools' chatter away; what they print goes to stderr."""
+    """Keep Lightning's and scvi-tools' chatter away (what they print goes to stderr) and threads as granted."""
+    torch.set_num_threads(THREADS)
     loggers = [logging.getLogger(name) for name in LOGGERS]
     before = [logger.level for logger in loggers]
     for logger in loggers:
