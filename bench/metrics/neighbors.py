@@ -1,14 +1,10 @@
-"""Exact nearest neighbours and the graph on them that clusterings and scIB's metrics share."""
+"""Exact nearest neighbours."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from scipy import sparse
 
 
 @dataclass(frozen=True)
@@ -61,28 +57,3 @@ def _self_first(indices: np.ndarray, distances: np.ndarray) -> Neighbors:
     distances = np.take_along_axis(distances, order, axis=1)
     distances[:, 0] = 0
     return Neighbors(np.take_along_axis(indices, order, axis=1), distances)
-
-
-def umap_graph(neighbors: Neighbors) -> sparse.csr_matrix:
-    """Weighted, symmetric graph of a neighbour list, as UMAP, scanpy and scib-metrics make it.
-
-    Returns
-    -------
-    float32 (n, n), the fuzzy union of the cells' neighbourhoods (McInnes et al. 2018,
-    doi:10.48550/arXiv.1802.03426).
-    """
-    from scipy import sparse
-    from umap.umap_ import fuzzy_simplicial_set
-
-    n, k = neighbors.indices.shape
-    graph, *_ = fuzzy_simplicial_set(
-        sparse.coo_matrix((n, 1)),
-        n_neighbors=k,
-        random_state=None,
-        metric=None,
-        knn_indices=neighbors.indices,
-        knn_dists=neighbors.distances,
-        set_op_mix_ratio=1.0,
-        local_connectivity=1.0,
-    )
-    return sparse.csr_matrix(graph)

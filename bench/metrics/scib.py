@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.metrics.clustering import RESOLUTIONS, agreement, best_by_nmi, leiden
+from bench.metrics.graph import umap_graph
 from bench.metrics.kbet import kbet_by_label
 from bench.metrics.measure import Measured, measured
-from bench.metrics.neighbors import Neighbors, exact_neighbors, umap_graph
+from bench.metrics.neighbors import Neighbors, exact_neighbors
 from bench.metrics.silhouette import batch_silhouette, bras, rescaled_by_label, silhouettes
 
 if TYPE_CHECKING:

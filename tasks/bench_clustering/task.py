@@ -12,8 +12,9 @@ import numpy as np
 
 from bench import transductive
 from bench.metrics.clustering import RESOLUTIONS, agreement, best_by_nmi, kmeans, leiden
+from bench.metrics.graph import umap_graph
 from bench.metrics.measure import Measured, measured
-from bench.metrics.neighbors import exact_neighbors, umap_graph
+from bench.metrics.neighbors import exact_neighbors
 from bench.metrics.silhouette import rescaled_by_label, silhouettes
 from bench.tasks import Exam, MakeModel, Output, Score, Truth
 from bench_clustering.plugin import TASK, ClusteringConfig

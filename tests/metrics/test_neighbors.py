@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 from scipy.spatial.distance import cdist
+from umap.umap_ import fuzzy_simplicial_set
 
-from bench.metrics.neighbors import exact_neighbors, umap_graph
+from bench.metrics.graph import umap_graph
+from bench.metrics.neighbors import exact_neighbors
 
 
 @settings(deadline=None, max_examples=30)
@@ -38,3 +41,14 @@ def test_the_graph_works_above_8192_cells() -> None:
     assert graph.shape == (8300, 8300)
     assert abs(graph - graph.T).max() == 0
     assert 0 < graph.data.min() <= graph.data.max() <= 1
+
+
+def test_the_graph_is_that_of_umap() -> None:
+    rng = np.random.default_rng(0)
+    clouds = [rng.normal(size=(300, 10)), np.repeat(rng.normal(size=(30, 10)), 10, axis=0), np.zeros((100, 10))]
+    for x in clouds:
+        found = exact_neighbors(x.astype(np.float32), 15)
+        theirs, *_ = fuzzy_simplicial_set(
+            sparse.coo_matrix((len(x), 1)), 15, None, None, knn_indices=found.indices, knn_dists=found.distances
+        )
+        assert abs(umap_graph(found) - theirs).max() < 1e-5

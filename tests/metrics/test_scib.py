@@ -69,8 +69,8 @@ def test_every_metric_equals_the_library_on_real_cells(kang, noise: float) -> No
     theirs = library(x, cells.labels, cells.batches, cells.x)
     assert set(ours) == set(METRICS) == set(theirs)
     for name in METRICS:
-        # the library's kBET starts at random and rarely differs by a cell between two calls
-        tolerance = 1e-3 if name == "kbet" else 1e-5
+        # the library's kBET hangs on the rounding of an eigenvalue: some label differs by a few cells
+        tolerance = 0.01 if name == "kbet" else 1e-5
         assert ours[name] == pytest.approx(theirs[name], abs=tolerance), name
 
 
@@ -116,9 +116,8 @@ def test_every_value_is_within_bounds_and_independent_of_the_order_of_cells(seed
     again = values(x[order], labels[order], batches[order], x[order])
     for name, value in found.items():
         assert -0.5 <= value <= 1 + 1e-6, name
-        # clusterings start from an order, and kBET's leading eigenvalue weighs by how it was rounded
-        if "leiden" not in name and "kmeans" not in name and name != "kbet":
-            assert again[name] == pytest.approx(value, abs=1e-4), name
+        if "leiden" not in name and "kmeans" not in name:  # clusterings start from an order
+            assert again[name] == pytest.approx(value, abs=0.02 if name == "kbet" else 1e-4), name
 
 
 @pytest.mark.parametrize("spoiled", ["constant", "nan", "infinite"])
