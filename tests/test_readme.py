@@ -40,7 +40,19 @@ def test_the_plugin_of_the_readme_works(tmp_path: Path) -> None:
     install(tmp_path)
     command = re.search(r"`bench (run --model cellsum.*?)`", README, re.DOTALL)
     assert command
-    small = ["--dataset", "simulated", "--data-set", "n_cells=200", "--data-set", "n_genes=100", "--json"]
+    small = [
+        "--jobs",
+        "2",
+        "--dataset",
+        "simulated",
+        "--data-set",
+        "n_cells=200",
+        "--data-set",
+        "n_genes=100",
+        "--data-set",
+        "n_donors=2",
+        "--json",
+    ]
     answer = subprocess.run(
         [BENCH, *command[1].split(), *small],
         cwd=tmp_path,
@@ -49,8 +61,8 @@ def test_the_plugin_of_the_readme_works(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    runs = json.loads(answer.stdout)["runs"]
     assert answer.returncode == 0, answer.stderr
+    runs = json.loads(answer.stdout)["runs"]
     assert {(r["model"], r["task"], r["status"]) for r in runs} == {
         (model, task, "ok") for model in ("cellsum", "pca") for task in ("clustering", "classification")
     }

@@ -69,8 +69,9 @@ class Display:
 
     def _record(self, record: Record) -> None:
         self._ended += 1
-        row = tables.run_row(record)
-        self._say(f"[{self._ended}/{self._count}] {tables.run_name(record)}: {row['scores']} ({row['seconds']:.0f} s)")
+        seconds = record["cost"]["wall_s"]
+        name, said = tables.run_name(record), tables.headline(record)
+        self._say(f"[{self._ended}/{self._count}] {name}: {said} ({seconds:.0f} s)")
         if self._total is not None:
             self._bars.advance(self._total)
 

@@ -136,14 +136,21 @@ def _options(file: Path | None, table: str, pairs: list[str] | None, flag: str) 
 
 
 def _report(records: list[Record], results: Path, as_json: bool) -> None:
-    """Index the records and show their headline scores."""
+    """Index the records and show what the request has come to."""
     from bench.cli import tables
     from bench.store.index import Store
 
-    report = Store(results).sync()
-    for line in report.notices():
-        typer.echo(line, err=True)
+    store = Store(results)
+    for notice in store.sync().notices():
+        typer.echo(notice, err=True)
+    tables.print_troubles(records)
     if as_json:
         typer.echo(tables.runs_json(records))
-    else:
-        tables.print_runs(records)
+    elif records:
+        from bench.cli.summary import print_summary
+
+        print_summary(store, *(_names(records, part) for part in ("model", "task", "dataset")))
+
+
+def _names(records: list[Record], part: Literal["model", "task", "dataset"]) -> list[str]:
+    return sorted({record[part]["name"] for record in records})

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from bench.metrics.aggregate import aggregate, group_means
+from bench.specs import MetricSpec
+
 if TYPE_CHECKING:
     from bench.runs.record import Record
 
@@ -58,9 +61,23 @@ def print_troubles(records: Sequence[Record]) -> None:
             typer.echo(f"{flag['kind']}: {run_name(record)}: {flag['reason']}", err=True)
 
 
+def headline(record: Record) -> str:
+    """The numbers a run is ranked by, or how it ended."""
+    task = record["task"]
+    values = {s["metric"]: s["value"] for s in record["scores"] if not s["part"]}
+    if not values:
+        return record["status"]
+    if task["main_metric"]:
+        return f"{task['main_metric']} {cell(values.get(task['main_metric']))}"
+    means = group_means(values, [MetricSpec(**m) for m in task["metrics"]], task["aggregate"])
+    whole = {"aggregate": aggregate(means, task["aggregate"]), **dict(zip(task["aggregate"], means, strict=True))}
+    return ", ".join(f"{name} {cell(value)}" for name, value in whole.items())
+
+
 def run_name(record: Record) -> str:
     """How a run is called in a sentence."""
-    parts = [record["model"]["name"], record["task"]["name"], record["dataset"]["name"], record["fold"]]
+    model = record["model"]["name"] + (f" + {record['task']['bridge']}" if record["task"]["bridge"] else "")
+    parts = [model, record["task"]["name"], record["dataset"]["name"], record["fold"]]
     return " · ".join(part for part in parts if part and part != "all")
 
 
