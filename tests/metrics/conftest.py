@@ -20,9 +20,9 @@ class Embedded:
     labels: np.ndarray
     batches: np.ndarray
 
-    def some(self, n: int) -> Embedded:
-        """n random cells."""
-        rows = np.random.default_rng(0).permutation(len(self.x))[:n]
+    def some(self, n: int, types: list[str]) -> Embedded:
+        """n random cells of some types."""
+        rows = np.random.default_rng(0).permutation(np.flatnonzero(np.isin(self.labels, types)))[:n]
         return Embedded(self.x[rows], self.labels[rows], self.batches[rows])
 
 
