@@ -219,6 +219,7 @@ def test_names_are_shown_as_text(tmp_path: Path, name: str) -> None:
         "nav",
         "ol",
         "ul",
+        "wbr",
         "li",
         "details",
         "summary",
