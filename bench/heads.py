@@ -104,7 +104,7 @@ class LogisticHead:
         """Return probabilities (n, n_classes)."""
         if len(self.classes) < 2:
             return np.ones((len(x), 1))
-        return _normalised(self._model.predict_proba(self._scaling(x)))
+        return _normalised(np.asarray(self._model.predict_proba(self._scaling(x))))
 
     def _choose(self, x: np.ndarray, labels: np.ndarray, cut: np.ndarray) -> float:
         """The C of the lowest validation log-loss; the path stops when the loss has risen."""
@@ -113,7 +113,7 @@ class LogisticHead:
         if len(np.unique(labels[~cut])) < 2:
             return best
         for model in self._path(x[~cut], labels[~cut], self.grid):
-            loss = _log_loss(model.predict_proba(x[cut]), truth)
+            loss = _log_loss(np.asarray(model.predict_proba(x[cut])), truth)
             if loss > lowest:
                 break
             best, lowest = model.C, loss
@@ -204,7 +204,7 @@ class MLPHead:
         """Return probabilities (n, n_classes)."""
         if len(self.classes) < 2:
             return np.ones((len(x), 1))
-        return _normalised(self._model.predict_proba(self._scaling(x)))
+        return _normalised(np.asarray(self._model.predict_proba(self._scaling(x))))
 
     def _train_watched(self, model: MLPClassifier, x: np.ndarray, labels: np.ndarray, cut: np.ndarray) -> None:
         truth = np.searchsorted(self.classes, labels[cut])
@@ -213,7 +213,7 @@ class MLPHead:
         best: tuple[list[np.ndarray], list[np.ndarray]] | None = None
         for _ in range(self.max_epochs):
             model.partial_fit(learned, learned_labels, classes=self.classes)
-            loss = _log_loss(model.predict_proba(watched), truth)
+            loss = _log_loss(np.asarray(model.predict_proba(watched)), truth)
             waited = 0 if loss < lowest else waited + 1
             if loss < lowest:
                 lowest, best = loss, copy.deepcopy((model.coefs_, model.intercepts_))

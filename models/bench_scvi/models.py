@@ -44,7 +44,8 @@ class Scvi:
     def _train(self, table: ad.AnnData, cells: ad.AnnData) -> scvi.model.SCVI:
         groups = None
         if "group" in cells.obs:
-            groups = cells.obs["group"].astype(str)[table.obs_names].to_numpy()
+            learned = cells.obs_names.get_indexer(table.obs_names)
+            groups = cells.obs["group"].to_numpy()[learned].astype(str)
         with training.quiet():
             training.seed(self._seed)
             scvi.model.SCVI.setup_anndata(table, batch_key=BATCH if self._panel.batch else None)
@@ -55,7 +56,7 @@ class Scvi:
                 n_hidden=self._config.n_hidden,
                 gene_likelihood=self._config.gene_likelihood,
             )
-            training.train_scvi(model, self._config, groups, self._seed, self._device)
+            training.train_scvi(model, table.n_obs, self._config, groups, self._seed, self._device)
         return model
 
 
@@ -80,11 +81,11 @@ class Scanvi(Scvi):
                 f"scANVI learns from labels, but 'cell_type' is known for {labelled} of {cells.n_obs:,} cells;"
                 " map it with --obs cell_type=COLUMN or use scvi."
             )
-        self._model = self._refine(self._train(table, cells))
+        self._model = self._refine(self._train(table, cells), table.obs[LABEL].to_numpy().astype(str))
 
-    def _refine(self, pretrained: scvi.model.SCVI) -> scvi.model.SCANVI:
-        labels = pretrained.adata.obs[LABEL]
-        per_type = labels[labels != UNLABELLED].value_counts().clip(upper=self._config.cells_per_label)
+    def _refine(self, pretrained: scvi.model.SCVI, labels: np.ndarray) -> scvi.model.SCANVI:
+        _, per_type = np.unique(labels[labels != UNLABELLED], return_counts=True)
+        shown = int(np.minimum(per_type, self._config.cells_per_label).sum())
         with training.quiet():
             training.seed(self._seed)
             model = scvi.model.SCANVI.from_scvi_model(pretrained, UNLABELLED, labels_key=LABEL)
@@ -92,7 +93,7 @@ class Scanvi(Scvi):
                 max_epochs=self._config.label_epochs,
                 n_samples_per_label=self._config.cells_per_label,
                 train_size=1.0,
-                batch_size=training.batch_size(self._config.batch_size, len(labels), int(per_type.sum())),
+                batch_size=training.batch_size(self._config.batch_size, len(labels), shown),
                 **training.trainer_options(self._device),
             )
         return model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -12,9 +12,6 @@ from scipy import sparse
 
 from bench.data.features import highly_variable
 from bench.errors import BadInput
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 BATCH, LABEL = "batch", "label"
 UNLABELLED = "(unlabelled)"
@@ -41,14 +38,14 @@ class Panel:
         """
         kept = highly_variable(cells, self.n_genes) if self.n_genes else np.arange(cells.n_vars)
         self.genes = np.asarray(cells.var_names)[kept]
-        counts = sparse.csr_matrix(cells.X[:, kept], dtype=np.float32)
+        counts = _counts(cells, kept)
         filled = np.asarray(counts.sum(axis=1)).ravel() > 0
         if filled.sum() < 3:
             raise BadInput(f"scVI needs at least 3 cells with counts to learn from, found {int(filled.sum())}.")
         batches = cells.obs["batch"].astype(str) if self.use_batch and "batch" in cells.obs else None
         self.batch = None if batches is None else str(batches[filled].min())
         obs = pd.DataFrame({LABEL: _labels(cells), BATCH: "all" if batches is None else batches}, cells.obs_names)
-        return _table(counts[filled], obs[filled], self.genes)
+        return _table(counts[filled], obs.loc[filled], self.genes)
 
     def view(self, cells: ad.AnnData) -> ad.AnnData:
         """Return cells to embed.
@@ -68,16 +65,21 @@ class Panel:
                 f"{len(absent)} of {len(self.genes)} genes the model was fitted on are not in these cells"
                 f" (first: {absent[0]!r}); give it the same genes."
             )
-        counts = sparse.csr_matrix(cells.X[:, positions], dtype=np.float32)
+        counts = _counts(cells, positions)
         obs = pd.DataFrame({LABEL: UNLABELLED, BATCH: self.batch or "all"}, cells.obs_names)
         return _table(counts, obs, self.genes)
 
 
-def _labels(cells: ad.AnnData) -> Sequence[str]:
+def _labels(cells: ad.AnnData) -> np.ndarray:
     if "cell_type" not in cells.obs:
-        return [UNLABELLED] * cells.n_obs
+        return np.full(cells.n_obs, UNLABELLED)
     names = cells.obs["cell_type"]
     return np.where(names.notna(), names.astype(str), UNLABELLED)
+
+
+def _counts(cells: ad.AnnData, positions: np.ndarray) -> sparse.csr_matrix:
+    counts: Any = cells.X
+    return sparse.csr_matrix(counts[:, positions], dtype=np.float32)
 
 
 def _table(counts: sparse.csr_matrix, obs: pd.DataFrame, genes: np.ndarray) -> ad.AnnData:

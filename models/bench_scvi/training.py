@@ -77,13 +77,14 @@ def trainer_options(device: str) -> dict[str, Any]:
     }
 
 
-def train_scvi(model: scvi.model.SCVI, config: ScviConfig, groups: np.ndarray | None, seed: int, device: str) -> None:
+def train_scvi(
+    model: scvi.model.SCVI, n_cells: int, config: ScviConfig, groups: np.ndarray | None, seed: int, device: str
+) -> None:
     """Train scVI, with early stopping on a validation part where there are cells to spare.
 
     The part is `bench.heads.validation_cut` without labels: whole groups where the task shows groups, else
     random cells. Without early stopping all cells are trained on.
     """
-    n_cells = model.adata.n_obs
     cut = np.zeros(n_cells, dtype=bool)
     if config.early_stopping:
         cut = validation_cut(np.zeros(n_cells, dtype=int), groups, seed, config.validation_size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -18,7 +19,7 @@ def pbmc() -> ad.AnnData:
     """700 real blood cells that scanpy ships, as a model gets them; do not change them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an old file format
-        source = ad.read_h5ad(Path(scanpy.__file__).parent / "datasets" / "10x_pbmc68k_reduced.h5ad")
+        source: Any = ad.read_h5ad(Path(str(scanpy.__file__)).parent / "datasets" / "10x_pbmc68k_reduced.h5ad")
     shares = np.expm1(source.raw.X.toarray()) / 1e4
     counts = np.rint(shares * source.obs["n_counts"].to_numpy()[:, None])
     obs = pd.DataFrame({"cell_type": source.obs["bulk_labels"].astype(str)}, index=source.obs_names)

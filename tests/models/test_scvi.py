@@ -35,6 +35,11 @@ def fitted(name: str, cells: ad.AnnData, seed: int = 0, **options: Any) -> Any:
     return model
 
 
+def same_counts(one: Any, other: Any) -> bool:
+    """Whether two tables hold the same numbers in the same type."""
+    return one.X.dtype == other.X.dtype and (one.X != other.X).nnz == 0
+
+
 @pytest.fixture(scope="module")
 def train(pbmc: ad.AnnData) -> ad.AnnData:
     """Half of the cells; a third of them has no label."""
@@ -94,7 +99,7 @@ class TestBoth:
         monkeypatch.chdir(tmp_path)
         cells = train.copy()
         fitted(name, cells).embed(cells)
-        assert (cells.X != train.X).nnz == 0
+        assert same_counts(cells, train)
         pd.testing.assert_frame_equal(cells.obs, train.obs)
         assert list(cells.uns) == list(train.uns)
         assert os.listdir(tmp_path) == []
@@ -107,7 +112,7 @@ class TestBoth:
         assert np.isfinite(fitted(name, cells, early_stopping=n_cells == 145).embed(cells)).all()
 
     def test_cells_empty_in_the_chosen_genes_do_no_harm(self, name: str, train: ad.AnnData) -> None:
-        cells = train[:100].copy()
+        cells: Any = train[:100].copy()
         cells.X = sparse.csr_matrix(cells.X.toarray() * (np.arange(100) >= 10)[:, None])
         assert np.isfinite(fitted(name, cells).embed(cells)).all()
 
@@ -159,7 +164,7 @@ class TestScvi:
     def test_modelled_batches_mix(self, pbmc: ad.AnnData) -> None:
         """The second batch is thinned by gene, so that cells of one batch are nearer in counts."""
         rng = np.random.default_rng(0)
-        cells = pbmc.copy()
+        cells: Any = pbmc.copy()
         counts = cells.X.toarray().astype(int)
         second = np.arange(cells.n_obs) % 2 == 1
         counts[second] = rng.binomial(counts[second], rng.uniform(0.2, 0.9, cells.n_vars))
@@ -179,7 +184,7 @@ class TestScanvi:
 
     def test_types_stand_farther_apart_than_in_scvi(self, train: ad.AnnData, test: ad.AnnData) -> None:
         options = {"max_epochs": 30}
-        labels = test.obs["cell_type"]
+        labels = test.obs["cell_type"].to_numpy()
         aware = fitted("scanvi", train, label_epochs=20, **options).embed(test)
         assert _same_type(aware, labels) > _same_type(fitted("scvi", train, **options).embed(test), labels)
 
@@ -191,7 +196,7 @@ class TestScanvi:
         cells.obs["cell_type"] = None
         with pytest.raises(BadInput, match="learns from labels"):
             fitted("scanvi", cells)
-        del cells.obs["cell_type"]
+        cells.obs = pd.DataFrame(index=cells.obs_names)
         with pytest.raises(BadInput, match="learns from labels"):
             fitted("scanvi", cells)
 
@@ -204,6 +209,5 @@ def _same_batch(vectors: np.ndarray, batch: np.ndarray) -> float:
     return float((batch[_neighbours(vectors)] == batch[:, None]).mean())
 
 
-def _same_type(vectors: np.ndarray, labels: pd.Series) -> float:
-    names = labels.to_numpy()
-    return float((names[_neighbours(vectors)] == names[:, None]).mean())
+def _same_type(vectors: np.ndarray, labels: np.ndarray) -> float:
+    return float((labels[_neighbours(vectors)] == labels[:, None]).mean())
