@@ -15,7 +15,8 @@ from bench.specs import BridgeSpec, Cap, DatasetSpec, ModelSpec, TaskSpec
 
 
 def model(name: str = "m", **changes: object) -> ModelSpec:
-    return ModelSpec(**{"name": name, "summary": "", "target": "a:b", "gives": frozenset({Cap.EMBEDS_CELLS}), **changes})
+    gives = frozenset({Cap.EMBEDS_CELLS})
+    return ModelSpec(**{"name": name, "summary": "", "target": "a:b", "gives": gives, **changes})
 
 
 def task(**changes: object) -> TaskSpec:
@@ -78,7 +79,8 @@ def test_a_name_registered_twice_belongs_to_nobody(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_unknown_name_gets_the_nearest_and_the_list() -> None:
-    with pytest.raises(BadInput, match=r"unknown model 'pcaa'\. Did you mean 'pca'\? Known: .*hvg.*`bench list models`"):
+    said = r"unknown model 'pcaa'\. Did you mean 'pca'\? Known: .*hvg.*`bench list models`"
+    with pytest.raises(BadInput, match=said):
         catalogue().model("pcaa")
 
 

@@ -27,7 +27,9 @@ def name(spec: object) -> str:
 
 def test_everything_installed_is_loaded() -> None:
     assert FOUND.broken == ()
-    assert not FOUND.models.clashes and not FOUND.tasks.clashes and not FOUND.datasets.clashes
+    assert not FOUND.models.clashes
+    assert not FOUND.tasks.clashes
+    assert not FOUND.datasets.clashes
 
 
 def test_the_expected_plugins_are_here() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,7 +47,7 @@ def results(
     for notice in store.sync().notices():
         typer.echo(notice, err=True)
     chosen = {"model": values.names(model), "task": values.names(task), "dataset": values.names(dataset)}
-    filters = {name: wanted or None for name, wanted in chosen.items()}
+    filters: dict[str, Any] = {name: wanted or None for name, wanted in chosen.items()}
     if json_:
         typer.echo(json.dumps(queries.documents(store, **filters), indent=1))
     elif csv:

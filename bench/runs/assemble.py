@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from bench.catalogue import catalogue
 from bench.runs import environment, record
 from bench.runs.job import PROTOCOL, digest
 from bench.runs.plan import DataFacts, Refusal
-from bench.runs.record import CostPart, DatasetPart, ErrorPart, ModelPart, Record, TaskPart
+from bench.runs.record import CostPart, DatasetPart, ErrorPart, MetricPart, ModelPart, Record, TaskPart
 from bench.runs.stored import model_spec
 from bench.runs.supervise import Ending
 from bench.specs import DatasetSpec, ModelSpec, TaskSpec
@@ -118,7 +118,7 @@ def _task_part(spec: TaskSpec, config: dict[str, Any], bridge: str) -> TaskPart:
         version=spec.version,
         config=config,
         bridge=bridge,
-        metrics=[dataclasses.asdict(m) for m in spec.metrics],
+        metrics=[cast(MetricPart, dataclasses.asdict(m)) for m in spec.metrics],
         main_metric=spec.main_metric,
         aggregate=dict(spec.aggregate),
         floor=spec.floor,

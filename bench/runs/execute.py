@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +15,9 @@ from bench.data import canonical
 from bench.runs import environment, guard, models, stored
 from bench.runs.job import Job
 from bench.runs.meter import Meter, peak_vram
-from bench.runs.record import ScorePart, finite
+from bench.runs.record import ScorePart, SplitPart, finite
 from bench.specs import ModelSpec, load_target
-from bench.tasks import Exam, Output, Score, Task, Truth
+from bench.tasks import Exam, Output, Score, Split, Task, Truth
 
 ControlScores = dict[str, list[ScorePart]]
 
@@ -26,7 +25,7 @@ ControlScores = dict[str, list[ScorePart]]
 class Result(TypedDict):
     """What a worker leaves behind for the process that supervises it."""
 
-    split: dict[str, Any]
+    split: SplitPart
     scores: list[ScorePart]
     controls: ControlScores
     flags: list[dict[str, str]]
@@ -72,7 +71,7 @@ def execute(job: Job, output_path: Path, controls_path: Path, on_phase: Callable
     with meter.phase("controls"):
         controls = known_controls(controls_path) or score_controls(task, exam, truth, job.split_seed)
     return Result(
-        split={**dataclasses.asdict(exam.split), "optimistic": exam.split.optimistic},
+        split=split_part(exam.split),
         scores=[as_part(s) for s in scores],
         controls=controls,
         flags=guard.suspicions(scores, {k: [Score(**s) for s in v] for k, v in controls.items()}, task_spec),
@@ -106,6 +105,17 @@ def known_controls(path: Path) -> ControlScores | None:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None  # not there, or cut off by a crash: they are computed anew
+
+
+def split_part(split: Split) -> SplitPart:
+    """A split as it stands in a record."""
+    return SplitPart(
+        by=split.by,
+        sizes={part: int(n) for part, n in split.sizes.items()},
+        held_out=list(split.held_out),
+        notes=list(split.notes),
+        optimistic=split.optimistic,
+    )
 
 
 def as_part(score: Score) -> ScorePart:

@@ -35,6 +35,7 @@ class Job:
     split_seed: int
     seed: int
     label_aware: bool
+    """Whether the labels of some cells are visible; where cells are held out, those of training always are."""
     embedding: str = ""
     """Key of the dataset's own `obsm` that is scored instead of a model."""
     device: str = field(default="cpu", compare=False)

@@ -176,7 +176,7 @@ class _Dataset:
             fold=fold,
             split_seed=split_seed,
             seed=seed,
-            label_aware=model.spec.fits == "labels",
+            label_aware=model.spec.fits == "labels" and not task.holds_out,
             embedding=model.embedding,
             device=device,
         )

@@ -39,6 +39,31 @@ class ModelPart(TypedDict):
     reference: str
 
 
+class MetricPart(TypedDict):
+    """A `bench.specs.MetricSpec`."""
+
+    name: str
+    summary: str
+    version: str
+    higher_is_better: bool
+    lower: float | None
+    upper: float | None
+    group: str
+    floor: str
+    reference: str
+
+
+class SplitPart(TypedDict):
+    """A `bench.tasks.Split`."""
+
+    by: str
+    sizes: dict[str, int]
+    held_out: list[str]
+    notes: list[str]
+    optimistic: bool
+    """Whether cells of one group sit on both sides."""
+
+
 class TaskPart(TypedDict):
     """Which task examined it, and how its numbers are to be read."""
 
@@ -47,8 +72,7 @@ class TaskPart(TypedDict):
     config: dict[str, Any]
     bridge: str
     """Name of the probe between model and task; empty where the model needs none."""
-    metrics: list[dict[str, Any]]
-    """`MetricSpec`s as dicts, in the task's order."""
+    metrics: list[MetricPart]
     main_metric: str
     aggregate: dict[str, float]
     floor: str
@@ -131,8 +155,8 @@ class Record(TypedDict):
     seed: int
     track: str
     """zero-shot | fitted | label-aware | fine-tuned"""
-    split: dict[str, Any] | None
-    """A `bench.tasks.Split` as a dict, with `optimistic`."""
+    split: SplitPart | None
+    """None where it came to no split."""
     scores: list[ScorePart]
     controls: dict[str, list[ScorePart]]
     flags: list[dict[str, str]]

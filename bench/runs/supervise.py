@@ -258,7 +258,7 @@ def worker_environment(job: Job, controls: Path, workers: int) -> dict[str, str]
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
         "NUMBA_CACHE_DIR": str(cache_dir() / "numba"),
     }
-    defaults = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), threads)
+    defaults = {f"{library}_NUM_THREADS": threads for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
     if job.device == "cpu":
         chosen |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
     return {**defaults, **os.environ, **chosen}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from bench.metrics.aggregate import aggregate, group_means
 
 NO_RANGE = 1e-9
 """Floor and ceiling closer than this leave no room for a skill."""
@@ -23,6 +25,8 @@ class Column:
     lower: float | None = 0.0
     upper: float | None = 1.0
     group: str = ""
+    floor: str = ""
+    """The negative control of this metric; empty for what is computed from others."""
 
     @property
     def sign(self) -> int:
@@ -96,35 +100,12 @@ def columns(metrics: Sequence[Column], weights: Mapping[str, float]) -> tuple[Co
 def complete(
     values: Mapping[str, float | None], metrics: Sequence[Column], weights: Mapping[str, float]
 ) -> tuple[float | None, ...]:
-    """Values of `columns` from the values of the metrics.
-
-    In a group each metric is one vote (scIB: Luecken et al. 2022, doi:10.1038/s41592-021-01336-8). A
-    group is defined only where all its metrics are, the aggregate only where all its groups are.
-    """
+    """Values of `columns` from the values of the metrics, see `bench.metrics.aggregate`."""
     own = tuple(values.get(metric.name) for metric in metrics)
     if not weights:
         return own
-    groups = [_vote([_upwards(values.get(m.name), m) for m in metrics if m.group == group]) for group in weights]
-    return (_weighted(groups, list(weights.values())), *groups, *own)
-
-
-def _upwards(value: float | None, metric: Column) -> float | None:
-    """A value where more is better: mirrored within its bounds if less is, None if it has no bounds."""
-    if value is None or metric.higher_is_better:
-        return value
-    return None if metric.lower is None or metric.upper is None else metric.lower + metric.upper - value
-
-
-def _vote(values: Iterable[float | None]) -> float | None:
-    found = list(values)
-    defined = [v for v in found if v is not None]
-    return mean(defined) if len(defined) == len(found) else None
-
-
-def _weighted(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
-    defined = [w * v for v, w in zip(values, weights, strict=True) if v is not None]
-    total = math.fsum(weights)
-    return math.fsum(defined) / total if len(defined) == len(values) and total > 0 else None
+    groups = group_means(values, metrics, weights)
+    return (aggregate(groups, weights), *groups, *own)
 
 
 def _variance(values: Sequence[float]) -> float | None:

@@ -25,8 +25,7 @@ def score_cells(runs: Sequence[Run], definition: Definition, cols: Sequence[Colu
     points: list[list[_Point]] = [[] for _ in cols]
     for run in runs:
         own = complete(headline(run.scores), definition.metrics, definition.aggregate)
-        floor, ceiling = (_anchor(run, name, definition) for name in (definition.floor, definition.ceiling))
-        for i, values in enumerate(zip(own, floor, ceiling, strict=True)):
+        for i, values in enumerate(zip(own, _floor(run, definition), _ceiling(run, definition), strict=True)):
             points[i].append(_Point(run["fold"], *values))
     return tuple(_score_cell(column, points[i], _behind(column, runs)) for i, column in enumerate(cols))
 
@@ -50,10 +49,17 @@ def _behind(column: Column, runs: Iterable[Run]) -> list[Value]:
     return [score for run in runs for score in run.scores if score.metric == column.name and not score.part]
 
 
-def _anchor(run: Run, control: str, definition: Definition) -> tuple[float | None, ...]:
-    """Values of a control in the run's own fold; without a control, the best value there can be."""
+def _floor(run: Run, definition: Definition) -> tuple[float | None, ...]:
+    """Values of the negative controls in the run's own fold, each metric against its own."""
+    controls = {name: headline(scores) for name, scores in run.controls.items()}
+    values = {metric.name: controls.get(metric.floor, {}).get(metric.name) for metric in definition.metrics}
+    return complete(values, definition.metrics, definition.aggregate)
+
+
+def _ceiling(run: Run, definition: Definition) -> tuple[float | None, ...]:
+    """Values of the positive control in the run's own fold; without one, the best value there can be."""
     bounds = {metric.name: metric.best for metric in definition.metrics}
-    values = headline(run.controls.get(control, ())) if control else bounds
+    values = headline(run.controls.get(definition.ceiling, ())) if definition.ceiling else bounds
     return complete(values, definition.metrics, definition.aggregate)
 
 
@@ -98,7 +104,8 @@ def control_rows(runs: Sequence[Run], definition: Definition, cols: Sequence[Col
         for name, scores in run.controls.items():
             row = complete(headline(scores), definition.metrics, definition.aggregate)
             values[name].setdefault(run["fold"], row)
-    roles: dict[str, Literal["floor", "ceiling"]] = {definition.ceiling: "ceiling", definition.floor: "floor"}
+    floors: dict[str, Literal["floor", "ceiling"]] = {metric.floor: "floor" for metric in definition.metrics}
+    roles = {**floors, definition.ceiling: "ceiling"}
     rows = [
         Control(
             name,

@@ -140,8 +140,10 @@ def _where(filters: dict[str, Filter]) -> tuple[str, list[Any]]:
 
 
 def _document(run: dict[str, Any], scores: list[dict[str, Any]]) -> dict[str, Any]:
-    kept = ("run_id", "attempt", "model", "model_version", "weights", "bridge", "task", "task_version", "dataset")
-    kept += ("dataset_identity", "fold", "split_seed", "seed", "track", "split_by", "optimistic", "status")
+    kept = [
+        *("run_id", "attempt", "model", "model_version", "weights", "bridge", "task", "task_version", "dataset"),
+        *("dataset_identity", "fold", "split_seed", "seed", "track", "split_by", "optimistic", "status"),
+    ]
     error = {"kind": run["error_kind"], "message": run["error_message"]} if run["error_kind"] is not None else None
     return {
         **{name: run[name] for name in kept},

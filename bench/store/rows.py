@@ -8,31 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 from bench.runs import record as records
 from bench.store.conform import checker
 from bench.store.schema import TABLES
-
-
-class _Metric(TypedDict):
-    """What the index needs of a `MetricSpec`."""
-
-    name: str
-    summary: str
-    version: str
-    higher_is_better: bool
-    lower: float | None
-    upper: float | None
-    group: str
-
-
-class _Split(TypedDict):
-    """What the index needs of a `Split`."""
-
-    by: str
-    optimistic: NotRequired[bool]
-    notes: NotRequired[list[str]]
 
 
 @dataclass
@@ -73,8 +53,6 @@ def load(path: Path) -> records.Record:
     except RecursionError:
         raise ValueError("nested too deeply to be a record") from None
     checker(records.Record)(record, "")
-    checker(list[_Metric])(record["task"]["metrics"], "task.metrics")
-    checker(_Split | None)(record["split"], "split")
     _utc(record["created"])
     place = f"{record['run_id'][:2]}/{record['run_id']}.{record['attempt']}.json"
     if f"{path.parent.name}/{path.name}" != place:
@@ -110,7 +88,7 @@ def _scores(record: records.Record) -> Iterator[tuple[str, records.ScorePart]]:
 _TAKEN: dict[str, tuple[str, ...]] = {
     "": ("run_id", "attempt", "status", "protocol", "fold", "split_seed", "seed", "track", "output"),
     "model": ("fits", "weights", "weights_sha256", "distribution"),
-    "task": ("bridge", "main_metric", "floor", "ceiling"),
+    "task": ("bridge", "main_metric", "ceiling"),
     "dataset": ("study", "layer", "semi_simulated", "simulated", "n_obs", "n_vars"),
     "cost": ("wall_s", "cells_per_s", "peak_rss_bytes", "peak_vram_bytes"),
 }
@@ -148,11 +126,11 @@ def _described(model: records.ModelPart, task: records.TaskPart, data: records.D
 
 
 def _outcome(record: records.Record) -> dict[str, Any]:
-    split, phases, error = record["split"] or {}, record["cost"]["phases"], record["error"]
+    split, phases, error = record["split"], record["cost"]["phases"], record["error"]
     return {
-        "split": _json(record["split"]),
-        "split_by": split.get("by"),
-        "optimistic": split.get("optimistic", split.get("by") == "cells"),
+        "split": _json(split),
+        "split_by": split and split["by"],
+        "optimistic": bool(split and split["optimistic"]),
         "flags": _json(record["flags"]),
         "phases": _json(phases),
         **{f"{phase}_s": phases.get(phase) for phase in ("fit", "predict", "bridge")},
@@ -171,6 +149,7 @@ def _definition(task: records.TaskPart) -> tuple[str, list[tuple[Any, ...]]]:
         (
             *(digest, position, task["name"], task["version"], metric["name"], metric["version"], metric["summary"]),
             *(metric["higher_is_better"], metric["lower"], metric["upper"], metric["group"]),
+            metric["floor"] or task["floor"],
             *(task["aggregate"].get(metric["group"]), metric["name"] == task["main_metric"]),
         )
         for position, metric in enumerate(task["metrics"])

@@ -19,35 +19,14 @@ if TYPE_CHECKING:
 def summarise(store: Store) -> list[Exam]:
     """Everything that is visible in a store, exam by exam."""
     runs = visible(store)
-    bridged = _bridge_options(runs)
     groups: defaultdict[tuple[Any, ...], list[Run]] = defaultdict(list)
     for run in runs:
-        groups[_exam_key(run, bridged)].append(run)
-    return [_exam(group, bridged) for group in _adopt_strays(groups)]
+        groups[_exam_key(run)].append(run)
+    return [_exam(group) for group in _adopt_strays(groups)]
 
 
-def _bridge_options(runs: Iterable[Run]) -> dict[str, set[str]]:
-    """The option of each task that names the bridge: where there is a bridge, it always holds its name (or nothing).
-
-    Entries that differ only in their bridge sit the same exam, so this option is not part of it.
-    """
-    fits: dict[str, set[str]] = {}
-    named: defaultdict[str, set[str]] = defaultdict(set)
-    for run in runs:
-        if run["bridge"]:
-            config = run["task_config"]
-            possible = {name for name, value in config.items() if value in ("", run["bridge"])}
-            fits[run["task"]] = fits.get(run["task"], possible) & possible
-            named[run["task"]] |= {name for name, value in config.items() if value == run["bridge"]}
-    return {task: options & named[task] for task, options in fits.items()}
-
-
-def _settings(run: Run, bridged: Mapping[str, set[str]]) -> dict[str, Any]:
-    return {k: v for k, v in run["task_config"].items() if k not in bridged.get(run["task"], ())}
-
-
-def _exam_key(run: Run, bridged: Mapping[str, set[str]]) -> tuple[Any, ...]:
-    settings = json.dumps(_settings(run, bridged), sort_keys=True)
+def _exam_key(run: Run) -> tuple[Any, ...]:
+    settings = json.dumps(run["task_config"], sort_keys=True)
     return run["task"], run["task_version"], run["dataset"], run["dataset_identity"], settings, run["split_seed"]
 
 
@@ -64,7 +43,7 @@ def _adopt_strays(groups: Mapping[tuple[Any, ...], list[Run]]) -> list[list[Run]
     return [known[key] for key in sorted(known)]
 
 
-def _exam(runs: Sequence[Run], bridged: Mapping[str, set[str]]) -> Exam:
+def _exam(runs: Sequence[Run]) -> Exam:
     newest = max(runs, key=lambda run: (run.ok, run["created"], run["run_id"]))
     definition = newest.definition
     cols = columns(definition.metrics, definition.aggregate)
@@ -78,7 +57,7 @@ def _exam(runs: Sequence[Run], bridged: Mapping[str, set[str]]) -> Exam:
     }
     return Exam(
         **known,
-        settings=_settings(newest, bridged),
+        settings=newest["task_config"],
         identity=newest["dataset_identity"],
         columns=cols,
         main=main,

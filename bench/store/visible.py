@@ -39,7 +39,6 @@ class Definition:
     metrics: tuple[Column, ...]
     main_metric: str
     aggregate: Mapping[str, float]
-    floor: str
     ceiling: str
     baselines: frozenset[str]
 
@@ -92,9 +91,7 @@ def _run(row: dict[str, Any], metrics: list[Column], values: Mapping[str, list[V
     weights = {
         group: row["aggregate"][group] for group in sorted(row["aggregate"], key=[*order, *row["aggregate"]].index)
     }
-    definition = Definition(
-        tuple(metrics), row["main_metric"], weights, row["floor"], row["ceiling"], frozenset(row["baselines"])
-    )
+    definition = Definition(tuple(metrics), row["main_metric"], weights, row["ceiling"], frozenset(row["baselines"]))
     controls = {name: tuple(scores) for name, scores in values.items() if name}
     return Run(row, definition, tuple(values.get("", ())), controls)
 
@@ -103,7 +100,8 @@ def _metrics(connection: duckdb.DuckDBPyConnection) -> defaultdict[str, list[Col
     found: defaultdict[str, list[Column]] = defaultdict(list)
     for m in _rows(connection, "SELECT * FROM metrics ORDER BY definition, position"):
         bounds = (m["higher_is_better"], m["lower_bound"], m["upper_bound"])
-        found[m["definition"]].append(Column(m["metric"], "metric", m["summary"], *bounds, m["metric_group"]))
+        column = Column(m["metric"], "metric", m["summary"], *bounds, m["metric_group"], m["floor"])
+        found[m["definition"]].append(column)
     return found
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-
 from tests.cli.conftest import Bench
 
 BAD_INPUT = 2
@@ -145,7 +144,8 @@ def test_bad_commands(bench: Bench, command: str) -> None:
     answer = bench(*command.split())
     assert COMMANDS[command] in answer.stderr
     assert answer.returncode == BAD_INPUT
-    assert "Traceback" not in answer.stderr and answer.stdout == ""
+    assert "Traceback" not in answer.stderr
+    assert answer.stdout == ""
 
 
 def test_debug_shows_the_traceback(bench: Bench) -> None:
@@ -157,7 +157,8 @@ def test_an_unwritable_results_folder_is_exit_4(bench: Bench, tmp_path: Path) ->
     (tmp_path / "results").write_text("a file stands here")
     answer = bench("run", "--model", "pca", "--task", "clustering", "--dataset", "simulated", cwd=tmp_path)
     assert answer.returncode == 4
-    assert "results" in answer.stderr and "Traceback" not in answer.stderr
+    assert "results" in answer.stderr
+    assert "Traceback" not in answer.stderr
 
 
 def test_empty_cells_are_dropped_with_a_notice(bench: Bench, tmp_path: Path) -> None:

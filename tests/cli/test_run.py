@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.cli.conftest import BENCH, Bench
 
 SMALL = ["--task", "clustering", "--dataset", "simulated", "--data-set", "n_cells=120", "--data-set", "n_genes=200"]
@@ -64,7 +63,8 @@ def test_every_failure_is_recorded_with_its_reason(
     record = by_model(grid[1] / "results")[model]
     assert record["status"] == status
     assert message in record["error"]["message"]
-    assert record["scores"] == [] and record["output"] == ""
+    assert record["scores"] == []
+    assert record["output"] == ""
     assert record["cost"]["peak_rss_bytes"] > 10_000_000
 
 
@@ -89,8 +89,10 @@ def test_a_finished_run_has_provenance_cost_and_controls(grid: tuple[Any, Path])
     assert record["track"] == "zero-shot"
     assert record["model"]["distribution"] == "hazards 1.0"
     assert record["environment"]["packages"]["scanpy"]
-    assert record["cost"]["phases"]["predict"] > 0 and "fit" not in record["cost"]["phases"]
-    assert record["controls"] and (results / record["output"]).exists()
+    assert record["cost"]["phases"]["predict"] > 0
+    assert "fit" not in record["cost"]["phases"]
+    assert record["controls"]
+    assert (results / record["output"]).exists()
 
 
 def test_nothing_is_left_lying_about(grid: tuple[Any, Path]) -> None:
@@ -102,7 +104,8 @@ def test_done_is_done_failed_waits_for_retry(grid: tuple[Any, Path], bench: Benc
     _, cwd = grid
     before = len(records(cwd / "results"))
     again = bench("run", "--model", "fine,raises", *SMALL, cwd=cwd, plugins=[hazards])
-    assert again.returncode == 3 and "2 of 2 runs were done before, 1 of them failed" in again.stderr
+    assert again.returncode == 3
+    assert "2 of 2 runs were done before, 1 of them failed" in again.stderr
     assert len(records(cwd / "results")) == before
     retried = bench("run", "--model", "fine,raises", *SMALL, "--retry-failed", cwd=cwd, plugins=[hazards])
     assert retried.returncode == 3
@@ -127,7 +130,8 @@ def test_inline_gives_the_same_scores(bench: Bench, tmp_path: Path) -> None:
         assert bench("run", "--model", "pca", *SMALL, "--executor", executor, "--results", tmp_path / executor)
     inline, local = records(tmp_path / "inline"), records(tmp_path / "local")
     assert inline[0]["scores"] == local[0]["scores"]
-    assert inline[0]["cost"]["peak_rss_bytes"] is None and local[0]["cost"]["peak_rss_bytes"]
+    assert inline[0]["cost"]["peak_rss_bytes"] is None
+    assert local[0]["cost"]["peak_rss_bytes"]
     assert {p.name for p in (tmp_path / "inline").iterdir()} == {p.name for p in (tmp_path / "local").iterdir()} - {
         ".scratch"
     }
@@ -178,5 +182,6 @@ def test_ctrl_c_keeps_what_was_finished(hazards: Path, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "interrupted; what was finished is recorded" in said and "Traceback" not in said
+    assert "interrupted; what was finished is recorded" in said
+    assert "Traceback" not in said
     assert [r["model"]["name"] for r in records(tmp_path / "results")] == ["fine"]

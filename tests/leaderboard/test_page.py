@@ -142,7 +142,8 @@ def test_configurations_are_told_apart_by_what_differs(tmp_path: Path) -> None:
 
 def test_suspects_untrained_weights_and_simulated_data_are_marked(tmp_path: Path) -> None:
     flags = [{"kind": "suspect", "reason": "nmi is not better than shuffled"}]
-    split = {"by": "cells", "sizes": {}, "notes": ["random cells: donors on both sides"], "optimistic": True}
+    notes = ["random cells: donors on both sides"]
+    split = {"by": "cells", "sizes": {}, "held_out": [], "notes": notes, "optimistic": True}
     text = page(
         tmp_path, make_record(flags=flags, model__weights="untrained", dataset__semi_simulated=True, split=split)
     )

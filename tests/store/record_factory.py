@@ -22,7 +22,7 @@ CEILING = {"nmi": 1.0, "ari": 0.8, "ilisi": 1.0, "error": 0.0}
 def metric(name: str, **changes: Any) -> dict[str, Any]:
     """A `MetricSpec` as a record holds it."""
     default = {"summary": f"What {name} says.", "version": "1", "higher_is_better": True, "lower": 0.0, "upper": 1.0}
-    return {"name": name, **default, "group": "", "reference": "", **changes}
+    return {"name": name, **default, "group": "", "floor": "", "reference": "", **changes}
 
 
 def score(name: str, value: float | None, **changes: Any) -> records.ScorePart:

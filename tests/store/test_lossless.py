@@ -22,6 +22,8 @@ TEXT = st.text(max_size=30)  # any Unicode, control characters and quotes too; n
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 PARTS = st.dictionaries(st.sampled_from(["shots", "resolution", "ünit"]), TEXT, max_size=2)
 
+SPLIT = {"by": "donor", "sizes": {}, "held_out": [], "notes": [], "optimistic": False}
+
 
 @st.composite
 def records(draw: st.DrawFn) -> dict[str, Any]:
@@ -139,7 +141,7 @@ def test_the_table_and_the_document_agree(tmp_path: Path) -> None:
         ({"controls": {"": []}}, "a control has no name"),
         ({"task__metrics": [{"name": "nmi"}]}, "task.metrics"),
         ({"task__metrics": [metric("nmi"), metric("nmi")]}, "task.metrics names nmi twice"),
-        ({"split": {"by": 3}}, "split.by is int, not text"),
+        ({"split": {**SPLIT, "by": 3}}, "split.by is int, not text"),
         ({"environment": {"x": 1e400}}, "Infinity is not allowed"),
         ({"run_id": "another"}, "belongs at records/an/another.1.json"),
     ],
@@ -158,9 +160,10 @@ def test_a_record_with_wrong_types_is_refused_by_place(tmp_path: Path, changes: 
 def test_what_a_later_version_adds_is_no_obstacle(tmp_path: Path) -> None:
     path = tmp_path / "ab" / "abc.1.json"
     path.parent.mkdir()
-    record = make_record(run_id="abc", split={"by": "donor", "new": 1}, model__new="x")
+    split = {**SPLIT, "new": 1}
+    record = make_record(run_id="abc", split=split, model__new="x")
     path.write_text(json.dumps({**record, "new": [1]}))
-    assert load(path)["split"] == {"by": "donor", "new": 1}
+    assert load(path)["split"] == split
 
 
 def test_a_number_beyond_floats_is_refused(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_a_refusal_is_forgotten_once_the_model_has_run(tmp_path: Path) -> None:
     )
     (exam,) = exams(tmp_path, refused)
     assert [e.state for e in exam.tracks[0].entries] == ["not applicable"]
-    (exam,) = exams(tmp_path, make_record(task__bridge="logreg", task__config={"probe": "logreg"}))
+    (exam,) = exams(tmp_path, make_record(task__bridge="logreg", task__config={}))
     assert [e.state for e in exam.tracks[0].entries] == ["ok"]
 
 
@@ -130,7 +130,7 @@ def test_a_value_that_is_not_defined_is_not_zero(tmp_path: Path) -> None:
 
 def test_bridges_sit_the_same_exam_and_other_settings_another(tmp_path: Path) -> None:
     def bridged(bridge: str, model: str, **config: Any) -> Record:
-        config = {"probe": bridge or "logreg", "metric": "cosine", **config}
+        config = {"metric": "cosine", **config}
         return donor("d1", 0.5, model__name=model, task__bridge=bridge, task__config=config)
 
     found = exams(
@@ -142,7 +142,6 @@ def test_bridges_sit_the_same_exam_and_other_settings_another(tmp_path: Path) ->
     )
     assert sorted(tuple(entries(exam)) for exam in found) == [("logreg", "pca+knn", "pca+logreg"), ("pca+knn",)]
     assert {exam.settings["metric"] for exam in found} == {"cosine", "euclidean"}
-    assert all("probe" not in exam.settings for exam in found)
 
 
 def test_configurations_versions_and_data_are_never_mixed(tmp_path: Path) -> None:
@@ -225,7 +224,7 @@ def test_only_known_weights_are_ranked(tmp_path: Path, weights: str, ranked: int
 
 def test_bridges_are_ranked_apart(tmp_path: Path) -> None:
     def bridged(bridge: str, value: float) -> Record:
-        return donor("d1", value, task__bridge=bridge, task__config={"probe": bridge})
+        return donor("d1", value, task__bridge=bridge)
 
     (overall,) = rank(exams(tmp_path, make_record(), bridged("knn", 0.5), bridged("logreg", 0.7)))
     chosen = [(s.rank, [e.bridge for e in s.entries if e]) for s in overall.standings]
