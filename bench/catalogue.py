@@ -198,6 +198,12 @@ def check(model: ModelSpec, task: TaskSpec, dataset: DatasetSpec, bridge: str = 
                 f"model {model.name} cannot embed cells it was not fitted on, and task {task.name} holds cells out",
             ),
             (
+                "shown",
+                bool(set(model.obs) - set(task.shows)),
+                f"model {model.name} needs obs {', '.join(sorted(set(model.obs) - set(task.shows)))},"
+                f" which task {task.name} does not show",
+            ),
+            (
                 "roles",
                 bool(set(task.obs) - set(dataset.roles)),
                 f"task {task.name} needs obs {', '.join(sorted(set(task.obs) - set(dataset.roles)))}, "

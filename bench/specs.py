@@ -66,6 +66,8 @@ class ModelSpec:
     """False where cells that were not in `fit` cannot be embedded (Harmony)."""
     per_cell: bool = True
     """True where the output of one cell does not depend on the other cells of the call."""
+    obs: tuple[str, ...] = ()
+    """Roles it cannot do without, such as `("batch",)`; labels follow from `fits`."""
     gene_ids: Literal["any", "symbol", "ensembl"] = "any"
     species: frozenset[str] = frozenset()
     """Species the model knows; empty means any."""
@@ -123,6 +125,8 @@ class TaskSpec:
     """The field of `config` that names the bridge, such as `"probe"`."""
     obs: tuple[str, ...] = ()
     """Roles a dataset must have."""
+    shows: tuple[str, ...] = ()
+    """Roles, other than labels, that models get to see."""
     holds_out: bool = False
     """True where models are asked about cells they were not fitted on."""
     modalities: frozenset[str] = frozenset({"Gene Expression"})

@@ -13,7 +13,7 @@ PLUGIN_ROOTS = ("models", "tasks", "datasets", "leaderboard")
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"bench.specs", "bench.errors", "bench.metrics"}),
     frozenset({"bench.hookspecs", "bench.capabilities", "bench.config", "bench.data", "bench.heads"}),
-    frozenset({"bench.catalogue", "bench.tasks"}),
+    frozenset({"bench.catalogue", "bench.tasks", "bench.answers", "bench.transductive"}),
     frozenset({"bench.runs"}),
     frozenset({"bench.store"}),
     frozenset({"bench.api", "bench.cli"}),

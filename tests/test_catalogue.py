@@ -92,6 +92,7 @@ def test_all_reasons_are_given_at_once() -> None:
     unfit = model(
         gives=frozenset({Cap.EMBEDS_GENES}),
         inductive=False,
+        obs=("donor",),
         species=frozenset({"human"}),
         requires=("a-distribution-nobody-has>=1", "numpy>=999"),
     )
@@ -100,6 +101,7 @@ def test_all_reasons_are_given_at_once() -> None:
     assert [r.code for r in reasons] == [
         "capability",
         "transductive",
+        "shown",
         "roles",
         "modalities",
         "species",

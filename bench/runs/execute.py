@@ -9,10 +9,11 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from bench import answers
 from bench.catalogue import bridge_for, catalogue
 from bench.config import build
 from bench.data import canonical
-from bench.runs import environment, guard, models, stored
+from bench.runs import environment, models, stored, suspicion
 from bench.runs.job import Job
 from bench.runs.meter import Meter, peak_vram
 from bench.runs.record import ScorePart, SplitPart, finite
@@ -64,7 +65,7 @@ def execute(job: Job, output_path: Path, controls_path: Path, on_phase: Callable
     bridge = bridge_for(spec, task_spec, job.bridge)
     make_model = models.factory(spec, make, task_spec.needs, bridge, task_config, job.seed, meter)
     with meter.phase("sit"):
-        output = guard.output(job.model, task.sit(make_model, exam), exam)
+        output = answers.output(f"model {job.model}", task.sit(make_model, exam), exam)
     save_output(output_path, output)
     with meter.phase("score"):
         scores = task.score(output, truth)
@@ -74,7 +75,7 @@ def execute(job: Job, output_path: Path, controls_path: Path, on_phase: Callable
         split=split_part(exam.split),
         scores=[as_part(s) for s in scores],
         controls=controls,
-        flags=guard.suspicions(scores, {k: [Score(**s) for s in v] for k, v in controls.items()}, task_spec),
+        flags=suspicion.suspicions(scores, {k: [Score(**s) for s in v] for k, v in controls.items()}, task_spec),
         phases=meter.seconds,
         wall_s=meter.wall,
         cells_per_s=meter.cells_per_second,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from bench import answers
 from bench.data.identity import cells_hash
-from bench.runs import guard
 from bench.runs.meter import Meter
 from bench.specs import BridgeSpec, Cap, ModelSpec, load_target
 from bench.tasks import MakeModel
@@ -53,7 +53,7 @@ class Embedder:
             with self._meter.phase("predict"):
                 values = self._shared[self._fit_key].embed(visible)
             self._meter.count(visible.n_obs)
-            self._shared[key] = guard.embedding(self._spec.name, values, visible.n_obs)
+            self._shared[key] = answers.embedding(f"model {self._spec.name}", values, visible.n_obs)
         return self._shared[key]
 
     def _new(self) -> Any:
@@ -84,7 +84,7 @@ class Predictor:
             frame = self._inner.predict(without_labels(cells))
         if not self._bridged:
             self._meter.count(cells.n_obs)
-        return guard.probabilities(self._name, frame, list(cells.obs_names))
+        return answers.probabilities(f"model {self._name}", frame, list(cells.obs_names))
 
 
 def factory(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench import answers
 from bench.data.exams import hide, visible_cells
 from bench.data.splits import random_keys, rank_within
 from bench.errors import BadOutput
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 HEADLINE = "probabilities"
 CURVE_METRICS = ("macro_f1", "accuracy")
 """What the few-shot curve shows."""
-TOLERANCE = 1e-3
-"""How far the probabilities of a cell may sum from 1."""
 
 
 class Classification:
@@ -69,7 +68,7 @@ class Classification:
         for shots in (None, *self._config.shots):
             model = make_model()
             model.fit(_training_part(exam.parts["train"], shots))
-            answer = _checked(model.predict(exam.parts["test"].copy()), exam.rows)
+            answer = answers.probabilities("the model", model.predict(exam.parts["test"].copy()), exam.rows)
             name = HEADLINE if shots is None else f"{HEADLINE}@{shots}"
             arrays[name] = answer.to_numpy(dtype=np.float32)
             columns[name] = tuple(map(str, answer.columns))
@@ -125,24 +124,6 @@ def _table(labels: np.ndarray, seen: np.ndarray, rows: tuple[str, ...]) -> pd.Da
     import pandas as pd
 
     return pd.DataFrame({"cell_type": labels.astype(object), "seen": seen}, index=pd.Index(rows))
-
-
-def _checked(answer: pd.DataFrame, rows: tuple[str, ...]) -> pd.DataFrame:
-    """The predicted probabilities in the order of the exam's rows.
-
-    Raises
-    ------
-    BadOutput
-        If rows or classes are not what they should be, or the values are not probabilities.
-    """
-    if len(answer) != len(rows) or set(answer.index) != set(rows):
-        raise BadOutput(f"predictions have {len(answer):,} rows that are not the {len(rows):,} cells asked about.")
-    if not answer.columns.is_unique or not len(answer.columns):
-        raise BadOutput("predictions must have one column per class, each named once.")
-    values = answer.to_numpy(dtype=np.float64)
-    if not np.isfinite(values).all() or values.min() < 0 or abs(values.sum(axis=1) - 1).max() > TOLERANCE:
-        raise BadOutput("predicted probabilities must be finite, not negative, and sum to 1 for each cell.")
-    return answer.loc[list(rows)]
 
 
 def _measure(output: Output, truth: Truth, array: str) -> list[Measured]:

@@ -32,6 +32,7 @@ TASK = TaskSpec(
     target="bench_integration.task:Integration",
     needs=Cap.EMBEDS_CELLS,
     obs=("batch", "cell_type"),
+    shows=("batch",),
     metrics=(
         _metric("isolated_labels", "bio", "silhouette width of the labels found in the fewest batches, 0..1"),
         _metric("nmi_leiden", "bio", "NMI of Leiden clusters and labels at the best resolution of the grid"),

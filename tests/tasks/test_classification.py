@@ -138,9 +138,9 @@ def test_answers_are_joined_by_name(donors, make_task) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda frame: frame.iloc[1:], "rows that are not"),
+        (lambda frame: frame.iloc[1:], "rows whose names are not"),
         (lambda frame: frame * 2, "sum to 1"),
-        (lambda frame: frame * np.nan, "finite"),
+        (lambda frame: frame * np.nan, "NaN or Inf"),
         (lambda frame: frame.set_axis(["same"] * frame.shape[1], axis=1), "named once"),
     ],
 )

@@ -31,6 +31,7 @@ def bench_models() -> list[ModelSpec]:
             gives=frozenset({Cap.EMBEDS_CELLS}),
             config=HarmonyConfig,
             fits="cells",
+            obs=("batch",),
             inductive=False,
             per_cell=False,
             requires=("harmonypy>=2.1",),
