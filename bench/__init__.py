@@ -1,18 +1,19 @@
 """bench: is this single-cell model better than PCA, scVI or logistic regression, and at what cost?
 
-`bench.run(...)`, `bench.results()` and `bench.embed(...)` are the verbs of the command line.
+The verbs of the command line are functions: `bench.run(...)`, `bench.results()`, `bench.embed(...)`,
+`bench.index()`. What `bench list` and `bench show` read is `bench.catalogue.catalogue()`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["embed", "results", "run"]
+VERBS = ("embed", "index", "results", "run")
 
 
 def __getattr__(name: str) -> Any:
     """Import the verbs when they are used: `import bench` stays light."""
-    if name in __all__:
+    if name in VERBS:
         from bench import api
 
         return getattr(api, name)

@@ -68,6 +68,8 @@ def output(who: str, answer: Output, exam: Exam) -> Output:
     for name, array in answer.arrays.items():
         if len(array) != len(answer.rows):
             raise BadOutput(f"{who}: {name} has {len(array):,} rows for {len(answer.rows):,} names.")
+        if array.dtype.kind not in "fiub":
+            raise BadOutput(f"{who}: {name} is an array of {array.dtype}, not of numbers.")
         if array.dtype.kind == "f":
             _finite(who, name, array)
     return answer

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from bench.errors import BadInput
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,9 +62,10 @@ def run(
     Raises
     ------
     BadInput
-        For unknown names, wrong options or unreadable data: nothing has been run then.
+        For unknown names, wrong options or unreadable data, and where nothing goes together: nothing has
+        been run then. What does not go together in a grid is a warning.
     """
-    from bench.runs.plan import Request
+    from bench.runs.request import Request
     from bench.runs.run import Policy
     from bench.runs.run import run as run_request
     from bench.runs.supervise import Limits
@@ -84,8 +88,12 @@ def run(
         device=device,
     )
     policy = Policy(folder, jobs, executor, Limits(timeout, max_memory), force=force, retry_failed=retry_failed)
-    records = run_request(request, policy)
-    return results_frame(folder, run_id=[record["run_id"] for record in records])
+    outcome = run_request(request, policy)
+    if outcome.refusals and not outcome.records:
+        raise BadInput("; ".join(map(str, outcome.refusals)))
+    for refusal in outcome.refusals:
+        warnings.warn(f"skipped {refusal}", stacklevel=2)
+    return results_frame(folder, run_id=[record["run_id"] for record in outcome.records])
 
 
 def results(results: str | Path | None = None, **filters: Any) -> pd.DataFrame:
@@ -118,6 +126,14 @@ def embed(model: str, data: str | Path, out: str | Path, **options: Any) -> Embe
     from bench.runs.embed import embed as embed_file
 
     return embed_file(model, Path(data), Path(out), **options)
+
+
+def index(results: str | Path | None = None, rebuild: bool = False) -> int:
+    """Bring the index up to date and return how many records were added, as `bench index` does."""
+    from bench.store.index import Store
+    from bench.store.location import results_dir
+
+    return Store(results_dir(Path(results) if results else None)).sync(rebuild=rebuild).ingested
 
 
 def _several(names: Names | Path) -> list[str]:

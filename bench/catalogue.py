@@ -6,8 +6,14 @@ plugins come through the same door as anybody's.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import re
+import sys
+import typing
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
@@ -51,11 +57,18 @@ class Shelf(Generic[Spec]):
 
     def add(self, spec: Spec, origin: str) -> None:
         """Put a spec on the shelf; a name taken twice belongs to nobody until the user decides."""
-        if spec.name in self.specs:
-            self.clashes[spec.name] = (self.origins[spec.name], origin)
+        if spec.name in self.clashes or spec.name in self.specs:
+            first = self.origins.setdefault(spec.name, origin)
+            self.specs.pop(spec.name, None)
+            self.clashes[spec.name] = (first, origin)
             return
         self.specs[spec.name] = spec
         self.origins[spec.name] = origin
+
+    def clash(self, name: str) -> str:
+        """The sentence about a name that two distributions claim."""
+        first, second = self.clashes[name]
+        return f"{self.kind} {name!r} is registered by both {first} and {second}; uninstall one of them."
 
     def __iter__(self) -> Iterator[Spec]:
         return iter(sorted(self.specs.values(), key=lambda s: s.name))
@@ -83,10 +96,14 @@ class Catalogue:
         """Look a dataset up. Raises `BadInput` with the nearest name."""
         return self._get(self.datasets, name)
 
+    def troubles(self) -> list[str]:
+        """What is wrong with the installed plugins, one sentence each."""
+        shelves: tuple[Shelf[Any], ...] = (self.models, self.tasks, self.datasets, self.commands)
+        return [str(b) for b in self.broken] + [shelf.clash(name) for shelf in shelves for name in shelf.clashes]
+
     def _get(self, shelf: Shelf[Spec], name: str) -> Spec:
         if name in shelf.clashes:
-            first, second = shelf.clashes[name]
-            raise BadInput(f"{shelf.kind} {name!r} is registered by both {first} and {second}; uninstall one of them.")
+            raise BadInput(shelf.clash(name))
         if name in shelf.specs:
             return shelf.specs[name]
         hint = f"See `bench list {shelf.kind}s`."
@@ -118,7 +135,9 @@ def discover(entry_points: Iterable[metadata.EntryPoint]) -> Catalogue:
         dist = entry.dist
         origin = f"{dist.metadata['Name']} {dist.version}" if dist else entry.value
         try:
-            hooks = _hooks(entry.load(), entry.name)
+            with contextlib.redirect_stdout(sys.stderr):  # stdout belongs to the answer, `--json` above all
+                module = entry.load()
+            hooks = _hooks(module, entry.name)
             contributed = [
                 (shelf, spec)
                 for shelf, kind, hook in (
@@ -152,10 +171,33 @@ def _hooks(module: Any, name: str) -> Any:
 
 
 def _specs(results: list[list[Any]], kind: type) -> Iterator[Any]:
-    for spec in (spec for result in results for spec in result):
+    given: Iterable[Any] = itertools.chain.from_iterable(results)
+    for spec in given:
         if not isinstance(spec, kind):
             raise BenchError(f"a hook returned {type(spec).__name__} where {kind.__name__} was expected")
+        for problem in malformed(spec):
+            raise BenchError(f"{kind.__name__} {str(spec.name)[:80]!r}: {problem}")
         yield spec
+
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+TARGET = re.compile(r"[\w.]+:\w+")
+
+
+def malformed(spec: ModelSpec | TaskSpec | DatasetSpec | CommandSpec) -> list[str]:
+    """What is wrong with a spec, whatever its plugin thinks of it."""
+    problems = []
+    if not isinstance(spec.name, str) or not NAME.fullmatch(spec.name):
+        problems.append("invalid name; allowed are letters, digits and . _ - (at most 200)")
+    targets = [spec.target, *(b.target for b in getattr(spec, "bridges", ()))]
+    problems += [f"target {t!r} must look like 'package.module:Name'" for t in targets if not TARGET.fullmatch(t)]
+    for field_, hint in typing.get_type_hints(type(spec)).items():
+        value = getattr(spec, field_)
+        if typing.get_origin(hint) is typing.Literal and value not in typing.get_args(hint):
+            problems.append(f"{field_} is {value!r}, not one of {', '.join(map(repr, typing.get_args(hint)))}")
+    if not dataclasses.is_dataclass(getattr(spec, "config", ModelSpec)):
+        problems.append("config must be a dataclass")
+    return problems
 
 
 def _reason(error: BaseException) -> str:
@@ -255,8 +297,3 @@ def _unmet(requires: tuple[str, ...]) -> list[str]:
         if not wanted.specifier.contains(installed, prereleases=True):
             problems.append(f"{wanted.name} {installed} is installed, needed is {text}: pip install '{text}'")
     return problems
-
-
-def by_name(specs: Iterable[Spec]) -> Mapping[str, Spec]:
-    """Index specs by name."""
-    return {spec.name: spec for spec in specs}

@@ -6,6 +6,7 @@ All mistakes of a configuration are reported together, an unknown key with the k
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 import types
 import typing
@@ -81,7 +82,8 @@ def assignments(pairs: Sequence[str], flag: str) -> dict[str, str]:
     result: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
-        key = key.strip().replace("-", "_")
+        owner, dot, option = key.strip().rpartition(".")  # a prefix is a name and stays as it is
+        key = f"{owner}{dot}{option.replace('-', '_')}"
         if not equals or not key:
             raise BadInput(f"{flag} {pair!r} must look like key=value.")
         if result.get(key, value) != value:
@@ -115,9 +117,24 @@ def read(path: Path) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise BadInput(f"config {path} is not valid YAML: {' '.join(str(error).split())}.") from None
         if isinstance(values, dict):
-            return values
+            return _text_keys(values, path)
         raise BadInput(f"config {path} must be a table of options, not a {type(values).__name__}.")
     raise BadInput(f"config {path} must end in .toml, .yaml or .yml.")
+
+
+def _text_keys(values: dict[Any, Any], path: Path) -> dict[str, Any]:
+    """The same table; YAML allows keys of any kind, options have names."""
+    for key, value in values.items():
+        if not isinstance(key, str):
+            raise BadInput(f"config {path}: the key {key!r} is a {type(key).__name__}, not a name; quote it.")
+        if isinstance(value, dict):
+            _text_keys(value, path)
+    return values
+
+
+def names(cls: type) -> set[str]:
+    """Names of the options."""
+    return {f.name for f in dataclasses.fields(cls)}
 
 
 def describe(cls: type) -> list[dict[str, str]]:
@@ -199,8 +216,8 @@ def _in_bounds(value: Any, field: dataclasses.Field[Any]) -> Any:
     low, high = field.metadata.get("low"), field.metadata.get("high")
     for item in value if isinstance(value, tuple) else (value,):
         if isinstance(item, (int, float)) and not isinstance(item, bool):
-            if item != item:
-                raise ValueError("NaN is not a value")
+            if not math.isfinite(item):
+                raise ValueError(f"{item} is not a number to work with")
             if low is not None and item < low:
                 raise ValueError(f"{item} is below {low}")
             if high is not None and item > high:

@@ -191,12 +191,16 @@ def load_target(target: str) -> Any:
     Raises
     ------
     BadInput
-        If the target is malformed or its module or attribute does not exist.
+        If the target is malformed, or what it names cannot be imported or does not exist.
     """
     module, _, attribute = target.partition(":")
     if not attribute:
         raise BadInput(f"target {target!r} must look like 'package.module:Name'.")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        found = importlib.import_module(module)
+    except ImportError as error:
+        raise BadInput(f"target {target!r} cannot be imported: {error}; install what is missing.") from error
+    try:
+        return getattr(found, attribute)
     except AttributeError:
         raise BadInput(f"target {target!r}: module {module!r} has no {attribute!r}.") from None

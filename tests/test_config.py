@@ -57,7 +57,8 @@ def test_all_mistakes_are_reported_at_once() -> None:
         ({"width": 2.5}, "2.5 is not int"),
         ({"scale": "maybe"}, "'maybe' is not bool"),
         ({"label": False}, "quote it"),  # YAML reads `no` as False
-        ({"rate": "nan"}, "NaN is not a value"),
+        ({"rate": "nan"}, "nan is not a number to work with"),
+        ({"rate": "inf"}, "inf is not a number to work with"),
         ({"shots": "1,0"}, "0 is below 1"),
         ({"shots": 3}, "3 is not a list"),
     ],
@@ -91,7 +92,7 @@ def test_anything_else_is_refused_and_never_crashes(values: dict[str, Any]) -> N
 
 
 def test_assignments() -> None:
-    assert config.assignments(["a=1", "b-c=x=y"], "--set") == {"a": "1", "b_c": "x=y"}
+    assert config.assignments(["a=1", "b-c=x=y", "a-b.c-d=1"], "--set") == {"a": "1", "b_c": "x=y", "a-b.c_d": "1"}
     for pairs in (["a"], ["=1"], ["a=1", "a=2"]):
         with pytest.raises(BadInput, match="--set"):
             config.assignments(pairs, "--set")
@@ -104,6 +105,7 @@ def test_assignments() -> None:
         ("c.yaml", "a: [", "not valid YAML"),
         ("c.yaml", "a: !!python/object/apply:os.system [ls]", "not valid YAML"),
         ("c.yaml", "- a", "must be a table"),
+        ("c.yaml", "model: {1: 2}", "the key 1 is a int"),
         ("c.json", "{}", "must end in"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ import typer
 from bench.cli import complete, values
 from bench.config import assignments
 from bench.errors import BadInput
+from bench.runs.request import MAX_SEED
 
 
 def embed(
@@ -23,7 +25,7 @@ def embed(
     obs: Annotated[list[str] | None, typer.Option(help="Role of a column: batch=COLUMN ...")] = None,
     layer: Annotated[str, typer.Option(help="Where the counts are: a layer, X or raw.")] = "",
     weights: Annotated[str, typer.Option(help="Folder or file of weights, or 'untrained'.")] = "",
-    seed: Annotated[str, typer.Option(help="Seed of the model.")] = "0",
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the model.")] = 0,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the model runs.")] = "cpu",
     force: Annotated[bool, typer.Option("--force", help="Replace the output file.")] = False,
 ) -> None:
@@ -49,7 +51,7 @@ def embed(
         layer=layer,
         data_set=assignments(data_set or (), "--data-set"),
         weights=weights,
-        seed=values.seeds([seed])[0],
+        seed=seed,
         device=values.available(device),
     )
     for notice in written.notices:
@@ -63,5 +65,7 @@ def check_out(out: Path, force: bool) -> None:
         raise BadInput(f"--out {out} must end in .h5ad.")
     if not out.parent.is_dir():
         raise BadInput(f"--out {out}: there is no folder {out.parent}.")
+    if not os.access(out.parent, os.W_OK):
+        raise BadInput(f"--out {out}: the folder cannot be written to.")
     if out.exists() and not force:
         raise BadInput(f"--out {out} exists; choose another name, or replace it with --force.")

@@ -31,12 +31,12 @@ def list_(
     kinds: tuple[Kind, ...] = (kind,) if kind else ("models", "tasks", "datasets")
     content = {k: _ROWS[k](found) for k in kinds}
     if json_:
-        typer.echo(json.dumps({**content, "broken": [str(b) for b in found.broken]}, indent=1))
+        typer.echo(json.dumps({**content, "troubles": found.troubles()}, indent=1))
         return
     for name, rows in content.items():
         tables.print_rows(rows, title=name)
-    for broken in found.broken:
-        typer.echo(f"bench: {broken}", err=True)
+    for trouble in found.troubles():
+        typer.echo(f"bench: {trouble}", err=True)
 
 
 def model_rows(found: Catalogue) -> list[dict[str, Any]]:
@@ -87,9 +87,9 @@ def pair_rows(found: Catalogue) -> list[dict[str, Any]]:
     """One row per model and task, on the task's default dataset, with all reasons against it."""
     rows = []
     for task in found.tasks:
-        dataset = found.dataset(task.default_dataset)
+        dataset = found.datasets.specs.get(task.default_dataset)
         for model in found.models:
-            reasons = check(model, task, dataset)
+            reasons = check(model, task, dataset) if dataset else [f"no dataset {task.default_dataset!r} is installed"]
             rows.append(
                 {
                     "model": model.name,

@@ -31,7 +31,6 @@ Examples:
 
   bench leaderboard
 """
-INTERRUPTED = 130
 
 
 class Verb(TyperCommand):
@@ -109,11 +108,6 @@ def main() -> None:
             raise
         print(f"bench: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("bench: interrupted; what was finished is recorded.", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # `bench results | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         if debug:
             raise

@@ -31,7 +31,7 @@ class Display:
         self._console = Console(stderr=True, highlight=False)
         self._quiet = quiet
         self._bars = Bars(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # a donor may be called "[x]"
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),

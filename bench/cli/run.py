@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,8 +17,9 @@ from bench.errors import BadInput
 
 if TYPE_CHECKING:
     from bench.runs.record import Record
+    from bench.runs.run import Outcome
 
-OK, BAD_INPUT, FAILED = 0, 2, 3
+OK, BAD_INPUT, FAILED, INTERRUPTED = 0, 2, 3, 130
 
 
 def run(
@@ -42,8 +45,12 @@ def run(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Option of the models: key=value, or MODEL.key=value for one.")
     ] = None,
-    task_set: Annotated[list[str] | None, typer.Option(help="Option of the tasks: key=value.")] = None,
-    data_set: Annotated[list[str] | None, typer.Option(help="Option of the datasets: key=value.")] = None,
+    task_set: Annotated[
+        list[str] | None, typer.Option(help="Option of the tasks: key=value, or TASK.key=value for one.")
+    ] = None,
+    data_set: Annotated[
+        list[str] | None, typer.Option(help="Option of the datasets: key=value, or NAME.key=value.")
+    ] = None,
     config_file: Annotated[
         Path | None, typer.Option("--config", help="TOML or YAML with tables model, task, data.")
     ] = None,
@@ -80,21 +87,22 @@ def run(
     folder cannot be used; 130 interrupted.
     """
     from bench.cli.progress import Display
-    from bench.runs.plan import Request
+    from bench.runs.request import Request
     from bench.runs.run import Policy
     from bench.runs.run import run as run_request
     from bench.runs.supervise import Limits
     from bench.store.location import results_dir
 
+    tables = _tables(config_file)
     request = Request(
         tasks=values.names(task),
         models=values.names(model),
         datasets=values.names(dataset),
         seeds=values.seeds(seed),
         embedding=embedding,
-        set=_options(config_file, "model", set_, "--set"),
-        task_set=_options(config_file, "task", task_set, "--task-set"),
-        data_set=_options(config_file, "data", data_set, "--data-set"),
+        set=tables["model"] | config.assignments(set_ or (), "--set"),
+        task_set=tables["task"] | config.assignments(task_set or (), "--task-set"),
+        data_set=tables["data"] | config.assignments(data_set or (), "--data-set"),
         obs=config.assignments(obs or (), "--obs"),
         layer=layer,
         weights=weights,
@@ -110,13 +118,18 @@ def run(
         force=force,
         retry_failed=retry_failed,
     )
-    with Display(quiet=json_) as display:
-        records = run_request(request, policy, display.progress)
-    _report(records, policy.results, json_)
-    raise typer.Exit(exit_code(records))
+    try:
+        # whatever plugins print here, stdout is for the answer
+        with Display(quiet=json_) as display, contextlib.redirect_stdout(sys.stderr):
+            outcome = run_request(request, policy, display.progress)
+    except KeyboardInterrupt:
+        typer.echo("bench: interrupted; what was finished is recorded.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    _report(outcome, policy.results, json_)
+    raise typer.Exit(exit_code(outcome.records))
 
 
-def exit_code(records: list[Record]) -> int:
+def exit_code(records: Sequence[Record]) -> int:
     """What the process returns for these runs."""
     failed = [r for r in records if r["status"] != "ok"]
     if not records:
@@ -126,16 +139,23 @@ def exit_code(records: list[Record]) -> int:
     return BAD_INPUT if all(r["error"] and r["error"]["bad_input"] for r in failed) else FAILED
 
 
-def _options(file: Path | None, table: str, pairs: list[str] | None, flag: str) -> dict[str, object]:
-    """Options of a config file, overridden by those of the command line."""
-    tables = config.read(file) if file else {}
-    strays = sorted(k for k, v in tables.items() if k not in ("model", "task", "data") or not isinstance(v, dict))
-    if strays:
-        raise BadInput(f"config {file}: {strays[0]!r} is not one of the tables [model], [task], [data].")
-    return {**tables.get(table, {}), **config.assignments(pairs or (), flag)}
+TABLES = ("model", "task", "data")
 
 
-def _report(records: list[Record], results: Path, as_json: bool) -> None:
+def _tables(file: Path | None) -> dict[str, dict[str, object]]:
+    """The tables of a config file; `[model.pca] width = 3` is `pca.width = 3` of `[model]`."""
+    read = config.read(file) if file else {}
+    tables: dict[str, dict[str, object]] = {name: {} for name in TABLES}
+    for name, content in read.items():
+        if name not in TABLES or not isinstance(content or {}, dict):
+            raise BadInput(f"config {file}: {name!r} is not one of the tables [model], [task], [data].")
+        for key, value in (content or {}).items():
+            nested = value.items() if isinstance(value, dict) else ()
+            tables[name] |= {f"{key}.{inner}": item for inner, item in nested} if nested else {key: value}
+    return tables
+
+
+def _report(outcome: Outcome, results: Path, as_json: bool) -> None:
     """Index the records and show what the request has come to."""
     from bench.cli import tables
     from bench.store.index import Store
@@ -143,14 +163,14 @@ def _report(records: list[Record], results: Path, as_json: bool) -> None:
     store = Store(results)
     for notice in store.sync().notices():
         typer.echo(notice, err=True)
-    tables.print_troubles(records)
+    tables.print_troubles(outcome.records)
     if as_json:
-        typer.echo(tables.runs_json(records))
-    elif records:
+        typer.echo(tables.outcome_json(outcome))
+    elif outcome.records:
         from bench.cli.summary import print_summary
 
-        print_summary(store, *(_names(records, part) for part in ("model", "task", "dataset")))
+        print_summary(store, *(_names(outcome.records, part) for part in ("model", "task", "dataset")))
 
 
-def _names(records: list[Record], part: Literal["model", "task", "dataset"]) -> list[str]:
+def _names(records: Sequence[Record], part: Literal["model", "task", "dataset"]) -> list[str]:
     return sorted({record[part]["name"] for record in records})

@@ -13,13 +13,6 @@ from bench.cli import complete, tables
 from bench.config import describe
 from bench.specs import DatasetSpec, ModelSpec, TaskSpec
 
-SPLIT_SEED = {
-    "name": "split_seed",
-    "type": "int",
-    "default": "0",
-    "help": "seed of splits, subsamples and controls; a model's own randomness is --seed",
-}
-
 
 def show(
     kind: Annotated[Literal["model", "task", "dataset"], typer.Argument(help="What it is.")],
@@ -72,7 +65,11 @@ def options(spec: ModelSpec | TaskSpec | DatasetSpec) -> list[dict[str, str]]:
             for k, v in spec.params.items()
         ]
         return own + describe(DataOptions)
-    return describe(spec.config) + ([SPLIT_SEED] if isinstance(spec, TaskSpec) else [])
+    if isinstance(spec, TaskSpec):
+        from bench.runs.request import Splitting
+
+        return describe(spec.config) + describe(Splitting)
+    return describe(spec.config)
 
 
 def _metric_row(metric: Any) -> dict[str, str]:

@@ -13,6 +13,7 @@ from bench.specs import MetricSpec
 
 if TYPE_CHECKING:
     from bench.runs.record import Record
+    from bench.runs.run import Outcome
 
 
 MANY_COLUMNS = 10
@@ -81,9 +82,13 @@ def run_name(record: Record) -> str:
     return " · ".join(part for part in parts if part and part != "all")
 
 
-def runs_json(records: Sequence[Record]) -> str:
+def outcome_json(outcome: Outcome) -> str:
     """The document `bench run --json` prints."""
-    return json.dumps({"runs": [run_document(record) for record in records]}, indent=1)
+    refused = [
+        {"model": r.model.name, "task": r.task.name, "dataset": r.dataset.name, "reasons": [str(x) for x in r.reasons]}
+        for r in outcome.refusals
+    ]
+    return json.dumps({"runs": [run_document(r) for r in outcome.records], "refused": refused}, indent=1)
 
 
 def run_document(record: Record) -> dict[str, Any]:

@@ -11,6 +11,9 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _BYTES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
+MOST_SEEDS = 10_000
+
+
 def names(values: Sequence[str] | None) -> list[str]:
     """Split repeated and comma-separated names."""
     return [part.strip() for value in values or () for part in value.split(",") if part.strip()]
@@ -24,8 +27,8 @@ def seeds(values: Sequence[str] | None) -> list[int]:
         if not match:
             raise BadInput(f"--seed {part!r} must be a number or a range such as 0..4.")
         first, last = int(match[1]), int(match[2] or match[1])
-        if last < first or last - first > 10_000:
-            raise BadInput(f"--seed {part!r} is not a range; write the smaller seed first.")
+        if last < first or last - first >= MOST_SEEDS:
+            raise BadInput(f"--seed {part!r} must go from a smaller to a larger seed, {MOST_SEEDS:,} at most.")
         result += range(first, last + 1)
     return list(dict.fromkeys(result)) or [0]
 

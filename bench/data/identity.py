@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import config
+from bench.atomic import replacing
 from bench.data import safety
 from bench.data.cache import cache_dir
 from bench.data.options import DataOptions
@@ -140,9 +140,7 @@ def _remember(note: Path, digest: str) -> None:
     """Store a digest; a cache that cannot be written to only means hashing again next time."""
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=note.parent)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(digest)
-        os.replace(temporary, note)
+        with replacing(note) as temporary:
+            temporary.write_text(digest, encoding="ascii")
     except OSError:
         pass

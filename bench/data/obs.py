@@ -74,8 +74,8 @@ def wanted(obs: pd.DataFrame, totals: np.ndarray, options: DataOptions, where: s
     if "cell_type" in obs:
         unlabelled = keep & obs["cell_type"].isna().to_numpy()
         if unlabelled.any():
-            keep = keep & ~unlabelled
             _settle_unlabelled(int(unlabelled.sum()), options, where, notices)
+            keep = keep if options.unlabelled == "keep" else keep & ~unlabelled
     if not keep.any():
         raise BadInput(f"{where} is empty after filtering: 0 of {len(obs):,} cells left ({' '.join(notices)})")
     return keep
@@ -83,8 +83,9 @@ def wanted(obs: pd.DataFrame, totals: np.ndarray, options: DataOptions, where: s
 
 def _settle_unlabelled(count: int, options: DataOptions, where: str, notices: list[str]) -> None:
     if options.unlabelled == "error":
-        raise BadInput(f"{where}: cell_type is missing for {count:,} cells; use --data-set unlabelled=drop.")
-    notices.append(f"{count:,} cells without cell_type dropped.")
+        raise BadInput(f"{where}: cell_type is missing for {count:,} cells; use --data-set unlabelled=drop (or keep).")
+    fate = "kept, never scored" if options.unlabelled == "keep" else "dropped"
+    notices.append(f"{count:,} cells without cell_type {fate}.")
 
 
 def _texts(column: pd.Series, role: str, where: str, notices: list[str]) -> np.ndarray:

@@ -16,5 +16,7 @@ class DataOptions:
         "error", "genes that share a name: refuse the data, add their counts, or keep the first"
     )
     gene_key: str = option("", "var column that holds the gene names to use; empty: the index of var")
-    unlabelled: Literal["error", "drop"] = option("error", "cells without cell_type: refuse the data, or drop them")
+    unlabelled: Literal["error", "drop", "keep"] = option(
+        "error", "cells without cell_type: refuse the data, drop them, or keep them: seen by models and never scored"
+    )
     strict: bool = option(False, "refuse data with empty cells instead of dropping them")

@@ -15,6 +15,11 @@ from bench.runs.stored import model_spec
 from bench.runs.supervise import Ending
 from bench.specs import DatasetSpec, ModelSpec, TaskSpec
 
+UNKNOWN_ORIGIN = {
+    "kind": "unverified",
+    "reason": "a stored embedding: how it was made, and whether held-out cells or labels were used, is not known",
+}
+
 
 def job_record(ending: Ending, facts: DataFacts, output: str) -> Record:
     """The record of a job that was started."""
@@ -44,10 +49,11 @@ def job_record(ending: Ending, facts: DataFacts, output: str) -> Record:
         split=result.get("split"),
         scores=result.get("scores", []),
         controls=result.get("controls", {}),
-        flags=result.get("flags", []),
+        flags=result.get("flags", []) + ([UNKNOWN_ORIGIN] if job.embedding else []),
         cost=cost,
         environment=result.get("environment") or environment.describe(job.device),
         error=ending.error,
+        embedding=job.embedding,
         output=output,
     )
 
@@ -77,6 +83,7 @@ def refusal_record(refusal: Refusal, device: str) -> Record:
         cost=CostPart(phases={}, wall_s=0.0, cells_per_s=None, peak_rss_bytes=None, peak_vram_bytes=None),
         environment=environment.describe(device),
         error=ErrorPart(kind="Incompatible", message=message, bad_input=True, log_tail=[]),
+        embedding="",
         output="",
     )
 

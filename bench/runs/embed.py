@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.atomic import replacing
 from bench.catalogue import catalogue
+from bench.data import files
 from bench.errors import BadInput
+from bench.runs.choose import configured, resolve_dataset
 from bench.runs.meter import Meter
-from bench.runs.models import Embedder
-from bench.runs.plan import configured, resolve_dataset
+from bench.runs.models import LABEL, Embedder
 from bench.specs import Cap, DatasetSpec, ModelSpec, load_target
 
 if TYPE_CHECKING:
-    import anndata as ad
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ def embed(
     from bench.data.canonical import canonicalise
     from bench.data.obs import cell_names
 
-    spec, dataset = embedding_model(model), resolve_dataset(str(data), obs or {}, layer, data_set or {})
+    spec, dataset = embedding_model(model), _file(data, obs or {}, layer, data_set or {})
+    if spec.fits != "labels":  # a model that learns no labels does not care where they are missing
+        dataset = replace(dataset, roles={r: c for r, c in dataset.roles.items() if r != LABEL})
     make = _maker(spec, set or {}, weights, seed, device)
     source = load_target(dataset.target)(**dataset.params)
     notices: list[str] = []
@@ -82,7 +84,7 @@ def embed(
     placed = np.full((len(names), values.shape[1]), np.nan, dtype=np.float32)
     placed[names.get_indexer(cells.obs_names)] = values
     key = f"X_{spec.name}"
-    _write(dataset, out, key, placed)
+    _write(dataset, out, key, placed, source.obs_names)
     return Embedded(out, key, len(values), values.shape[1], tuple(cells.uns["notices"]), meter.seconds)
 
 
@@ -112,17 +114,21 @@ def _maker(spec: ModelSpec, options: Mapping[str, Any], weights: str, seed: int,
     return lambda: load_target(spec.target)(config, weights=path, seed=seed, device=device)
 
 
-def _write(dataset: DatasetSpec, out: Path, key: str, values: np.ndarray) -> None:
-    """Copy the source with one more embedding, through a temporary file beside the target."""
+def _file(data: Path, obs: Mapping[str, str], layer: str, options: Mapping[str, Any]) -> DatasetSpec:
+    """The user's file as a dataset; nothing else can be written back."""
+    dataset = resolve_dataset(str(data), obs, layer, options)
+    if dataset.target != files.TARGET:
+        raise BadInput(f"--data {data} must be a .h5ad file: the embedding is written beside what the file holds.")
+    return dataset
+
+
+def _write(dataset: DatasetSpec, out: Path, key: str, values: np.ndarray, rows: pd.Index) -> None:
+    """Copy the source with one more embedding; the new file appears whole or not at all."""
     import anndata as ad
 
-    whole: ad.AnnData = ad.read_h5ad(dataset.params["path"])  # it was checked when its cells were loaded
+    whole = ad.read_h5ad(dataset.params["path"])  # it was checked when its cells were loaded
+    if not whole.obs_names.equals(rows):
+        raise BadInput(f"{dataset.params['path']} has changed while its cells were embedded; run this again.")
     whole.obsm[key] = values
-    handle, temporary = tempfile.mkstemp(dir=out.parent, prefix=".", suffix=".h5ad.tmp")
-    os.close(handle)
-    try:
+    with replacing(out) as temporary:
         whole.write_h5ad(temporary, compression="gzip")
-        os.replace(temporary, out)
-    except BaseException:
-        os.unlink(temporary)
-        raise

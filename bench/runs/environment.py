@@ -57,7 +57,9 @@ def git_state() -> dict[str, Any] | None:
         return None
 
     def ask(*arguments: str) -> str | None:
-        answer = subprocess.run([git, "-C", str(source), *arguments], capture_output=True, text=True, check=False)
+        answer = subprocess.run(
+            [git, "--no-optional-locks", "-C", str(source), *arguments], capture_output=True, text=True, check=False
+        )
         return answer.stdout.strip() if answer.returncode == 0 else None
 
     sha = ask("rev-parse", "HEAD")

@@ -103,9 +103,12 @@ def score_controls(task: Task, exam: Exam, truth: Truth, split_seed: int) -> Con
 def known_controls(path: Path) -> ControlScores | None:
     """Controls that an earlier run of the same exam has scored."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None  # not there, or cut off by a crash: they are computed anew
+        known = json.loads(path.read_text(encoding="utf-8"))
+        for scores in known.values():
+            [Score(**score) for score in scores]
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None  # not there, or not what was written: they are computed anew
+    return known
 
 
 def split_part(split: Split) -> SplitPart:

@@ -36,6 +36,8 @@ class Job:
     seed: int
     label_aware: bool
     """Whether the labels of some cells are visible; where cells are held out, those of training always are."""
+    metric_versions: tuple[str, ...] = ()
+    """`"name version"` of the task's metrics: what scored the controls."""
     embedding: str = ""
     """Key of the dataset's own `obsm` that is scored instead of a model."""
     device: str = field(default="cpu", compare=False)
@@ -48,7 +50,7 @@ class Job:
     @property
     def control_key(self) -> str:
         """Hash of what the controls depend on: the same for all models of one exam."""
-        return digest(self._exam_key())
+        return digest({**self._exam_key(), "metrics": list(self.metric_versions)})
 
     @property
     def title(self) -> str:
@@ -85,7 +87,8 @@ class Job:
         values = json.loads(text)
         dataset = values["dataset"]
         dataset["modalities"] = frozenset(dataset["modalities"])
-        return cls(**{**values, "dataset": DatasetSpec(**dataset)})
+        versions = tuple(values["metric_versions"])
+        return cls(**{**values, "dataset": DatasetSpec(**dataset), "metric_versions": versions})
 
 
 def digest(key: Any) -> str:

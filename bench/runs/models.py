@@ -22,9 +22,9 @@ LABEL = "cell_type"
 class Embedder:
     """A model that embeds cells, as tasks and bridges see it.
 
-    Labels reach `fit` only where the spec declares `fits="labels"`, and never reach `embed`. Fits and
-    embeddings of the same cells are shared between the models of one job: a model is seeded, so a second
-    fit on the same cells would give the same result.
+    Labels reach `fit` only where the spec declares `fits="labels"`, and never reach `embed`. The model gets
+    copies: what it does to them in place nobody else sees. Fits and embeddings of the same cells are shared
+    between the models of one job: a model is seeded, so a second fit would give the same result.
     """
 
     def __init__(self, make: Callable[[], Any], spec: ModelSpec, meter: Meter, shared: dict[str, Any]) -> None:
@@ -35,7 +35,7 @@ class Embedder:
         """Learn from cells; a zero-shot model is not shown them at all."""
         if self._spec.fits == "no":
             return
-        visible = cells if self._spec.fits == "labels" else without_labels(cells)
+        visible = visible_to(self._spec, cells)
         self._fit_key = cells_hash(visible, tuple(visible.obs.columns))
         if self._fit_key not in self._shared:
             model = self._new()
@@ -53,12 +53,13 @@ class Embedder:
             with self._meter.phase("predict"):
                 values = self._shared[self._fit_key].embed(visible)
             self._meter.count(visible.n_obs)
-            self._shared[key] = answers.embedding(f"model {self._spec.name}", values, visible.n_obs)
+            checked = answers.embedding(f"model {self._spec.name}", values, len(cells.obs_names))
+            checked.flags.writeable = False  # it is shared
+            self._shared[key] = checked
         return self._shared[key]
 
     def _new(self) -> Any:
-        with self._meter.phase("load"):
-            return self._make()
+        return made(self._make, self._meter)
 
 
 class Predictor:
@@ -68,15 +69,18 @@ class Predictor:
     inner model is charged by itself.
     """
 
-    def __init__(self, inner: Any, name: str, meter: Meter, bridged: bool) -> None:
-        self._inner, self._name, self._meter = inner, name, meter
+    def __init__(self, inner: Any, spec: ModelSpec, meter: Meter, bridged: bool) -> None:
+        self._inner, self._spec, self._meter = inner, spec, meter
         self._fit_phase, self._predict_phase = ("bridge", "bridge") if bridged else ("fit", "predict")
         self._bridged = bridged
 
     def fit(self, cells: ad.AnnData) -> None:
-        """Learn from the labelled cells."""
+        """Learn from the labelled cells; a bare model sees what its spec declares, a probe's own model likewise."""
+        if not self._bridged and self._spec.fits == "no":
+            return
+        visible = cells.copy() if self._bridged else visible_to(self._spec, cells)
         with self._meter.phase(self._fit_phase):
-            self._inner.fit(cells)
+            self._inner.fit(visible)
 
     def predict(self, cells: ad.AnnData) -> pd.DataFrame:
         """Return probabilities (obs_names x classes), rows in the order given."""
@@ -84,7 +88,7 @@ class Predictor:
             frame = self._inner.predict(without_labels(cells))
         if not self._bridged:
             self._meter.count(cells.n_obs)
-        return answers.probabilities(f"model {self._name}", frame, list(cells.obs_names))
+        return answers.probabilities(f"model {self._spec.name}", frame, list(cells.obs_names))
 
 
 def factory(
@@ -122,18 +126,28 @@ def factory(
 
     if bridge is not None:
         adapt = load_target(bridge.target)
-        return lambda: Predictor(adapt(embedder, config=task_config, seed=seed), spec.name, meter, bridged=True)
+        return lambda: Predictor(adapt(embedder, config=task_config, seed=seed), spec, meter, bridged=True)
     if needs is Cap.EMBEDS_CELLS:
         return embedder
     if needs is Cap.PREDICTS_LABELS:
-        return lambda: Predictor(make(), spec.name, meter, bridged=False)
+        return lambda: Predictor(made(make, meter), spec, meter, bridged=False)
     return make
 
 
-def without_labels(cells: ad.AnnData) -> ad.AnnData:
-    """The same cells without their labels; the matrix is shared, the table of cells is not."""
-    if LABEL not in cells.obs:
-        return cells
-    import anndata as ad
+def made(make: Callable[[], Any], meter: Meter) -> Any:
+    """A fresh bare model; what its construction takes is loading."""
+    with meter.phase("load"):
+        return make()
 
-    return ad.AnnData(X=cells.X, obs=cells.obs.drop(columns=LABEL), var=cells.var)
+
+def visible_to(spec: ModelSpec, cells: ad.AnnData) -> ad.AnnData:
+    """A copy of the cells with what `fit` of a model may see."""
+    return cells.copy() if spec.fits == "labels" else without_labels(cells)
+
+
+def without_labels(cells: ad.AnnData) -> ad.AnnData:
+    """A copy of the cells without their labels."""
+    copy = cells.copy()
+    if LABEL in copy.obs:
+        del copy.obs[LABEL]
+    return copy

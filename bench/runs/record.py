@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
+from bench.atomic import publish
 from bench.errors import StoreError
 
 SCHEMA = 1
@@ -115,7 +114,8 @@ class CostPart(TypedDict):
     """What it took. Phases are seconds of wall time, each counted once."""
 
     phases: dict[str, float]
-    """load, split, fit, predict, bridge, score, controls: a probe's cost is `bridge`, never the model's."""
+    """load, split, sit, fit, predict, bridge, score, controls: a probe's own cost is `bridge`, never the model's;
+    `sit` is what the task and the harness need around them."""
     wall_s: float
     cells_per_s: float | None
     """Cells embedded or predicted per second of `predict`."""
@@ -165,6 +165,8 @@ class Record(TypedDict):
     environment: dict[str, Any]
     """python, platform, cpu, cores, device, packages, git sha and dirty flag."""
     error: ErrorPart | None
+    embedding: str
+    """Key of the dataset's own obsm that was scored instead of a model; empty for a model."""
     output: str
     """Path of the saved output below the results folder; empty where there is none."""
 
@@ -185,7 +187,7 @@ def write(results: Path, record: Record) -> Path:
         attempt = 1 + max((n for n, _ in attempts(results, record["run_id"])), default=0)
         while True:
             path = folder / f"{record['run_id']}.{attempt}.json"
-            if _publish(path, json.dumps({**record, "attempt": attempt}, allow_nan=False, indent=1)):
+            if publish(path, json.dumps({**record, "attempt": attempt}, allow_nan=False, indent=1)):
                 return path
             attempt += 1
     except OSError as error:
@@ -242,25 +244,3 @@ def finite(value: float | None) -> float | None:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not allowed in a record")
-
-
-def _publish(path: Path, text: str) -> bool:
-    """Write a file atomically; False where the name is taken."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(temporary, path)  # unlike a rename, a link never replaces another process's record
-        except FileExistsError:
-            return False
-    finally:
-        os.unlink(temporary)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    return True

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from bench.errors import BadInput, BenchError
+from bench.atomic import replacing
+from bench.errors import BadInput, BenchError, StoreError, unknown
 from bench.runs import record
 from bench.runs.assemble import job_record, refusal_record
 from bench.runs.job import Job
-from bench.runs.plan import DataFacts, Plan, Request, plan
+from bench.runs.plan import DataFacts, Plan, Refusal, plan
 from bench.runs.record import ErrorPart, Record
+from bench.runs.request import Request
+from bench.runs.scratch import scratch
 from bench.runs.supervise import Ending, Limits, supervise
 
 Executor = Literal["inline", "local"]
@@ -35,6 +39,18 @@ class Policy:
     force: bool = False
     retry_failed: bool = False
 
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise BadInput(f"--jobs {self.jobs} must be at least 1.")
+        if self.executor not in get_args(Executor):
+            raise unknown("executor", self.executor, get_args(Executor))
+        if self.executor == "inline" and self.limits != NO_LIMITS:
+            raise BadInput("--executor inline cannot enforce --timeout or --max-memory; use --executor local.")
+        if any(limit is not None and not limit > 0 for limit in (self.limits.timeout, self.limits.max_memory)):
+            raise BadInput("--timeout and --max-memory must be positive.")
+        if shutil.which(self.python) is None:
+            raise BadInput(f"--python {self.python} is not a program that can be started here.")
+
 
 @dataclass
 class Progress:
@@ -45,43 +61,66 @@ class Progress:
     ended: Callable[[Record], None] = lambda record: None
 
 
-def run(request: Request, policy: Policy, progress: Progress | None = None) -> list[Record]:
-    """Run a request and return one record per run, those that were done before included.
+@dataclass(frozen=True)
+class Outcome:
+    """What a request has come to."""
+
+    records: tuple[Record, ...]
+    """One per run, those that were done before included."""
+    refusals: tuple[Refusal, ...]
+    """Triples that do not go together."""
+
+
+def run(request: Request, policy: Policy, progress: Progress | None = None) -> Outcome:
+    """Run a request.
 
     Raises
     ------
     BadInput
         For unknown names, wrong options, unreadable data: nothing has been run then.
     StoreError
-        If a record cannot be written.
+        If the results folder cannot be used.
     """
     progress = progress or Progress()
-    policy = replace(policy, results=policy.results.absolute())  # workers have a working folder of their own
-    if policy.executor == "inline" and policy.limits != NO_LIMITS:
-        raise BadInput("--executor inline cannot enforce --timeout or --max-memory; use --executor local.")
+    results = policy.results.absolute()  # workers have a working folder of their own
     planned = plan(request)
-    done = {} if policy.force else _done(policy, planned)
-    waiting = [job for job in planned.jobs if job.run_id not in done]
-    for refusal in planned.refusals:
-        _keep(policy.results, refusal_record(refusal, request.device))
-    progress.planned(planned, list(done.values()))
-    fresh: dict[str, Record] = {}
-    for ending in _endings(waiting, policy, progress):
-        facts = planned.facts[ending.job.dataset_identity]
-        fresh[ending.job.run_id] = _consume(policy.results, ending, facts)
-        progress.ended(fresh[ending.job.run_id])
-    return [{**done, **fresh}[job.run_id] for job in planned.jobs if job.run_id in {**done, **fresh}]
+    with _storing(results):
+        done = {} if policy.force else _done(results, planned, policy.retry_failed)
+        waiting = [job for job in planned.jobs if job.run_id not in done]
+        for refusal in planned.refusals:
+            _keep(results, refusal_record(refusal, request.device))
+        progress.planned(planned, list(done.values()))
+        known = dict(done)
+        with scratch(results) as folder:
+            for ending in _endings(waiting, policy, results, folder, progress):
+                facts = planned.facts[ending.job.dataset_identity]
+                known[ending.job.run_id] = _consume(results, ending, facts)
+                progress.ended(known[ending.job.run_id])
+    return Outcome(tuple(known[job.run_id] for job in planned.jobs), planned.refusals)
 
 
-def _endings(jobs: list[Job], policy: Policy, progress: Progress) -> Iterator[Ending]:
+@contextmanager
+def _storing(results: Path) -> Iterator[None]:
+    """Say of every trouble with files that it is the results folder's."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
+        raise StoreError(f"cannot use the results folder {results}: {reason}.") from error
+
+
+def _endings(jobs: list[Job], policy: Policy, results: Path, folder: Path, progress: Progress) -> Iterator[Ending]:
+    def controls(job: Job) -> Path:
+        """Known controls are not computed again, unless everything is."""
+        return Path(os.devnull) if policy.force else _controls_path(results, job)
+
     if policy.executor == "inline":
-        policy.results.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=policy.results, prefix=".inline-") as folder:
-            yield from (_inline(job, policy.results, Path(folder), progress) for job in jobs)
+        yield from (_inline(job, controls(job), folder, progress) for job in jobs)
     else:
         yield from supervise(
             jobs,
-            results=policy.results,
+            scratch=folder,
+            controls=controls,
             workers=policy.jobs,
             limits=policy.limits,
             python=policy.python,
@@ -89,13 +128,13 @@ def _endings(jobs: list[Job], policy: Policy, progress: Progress) -> Iterator[En
         )
 
 
-def _inline(job: Job, results: Path, folder: Path, progress: Progress) -> Ending:
+def _inline(job: Job, controls: Path, folder: Path, progress: Progress) -> Ending:
     """Run a job in this process, for debugging: an exception that bench does not know goes up."""
     from bench.runs.execute import execute  # heavy: only where this process is the worker
 
     output = folder / "output.npz"
     try:
-        result: Any = execute(job, output, _controls_path(results, job), lambda phase: progress.phase(job, phase))
+        result: Any = execute(job, output, controls, lambda phase: progress.phase(job, phase))
     except BenchError as error:
         kind, bad_input = type(error).__name__, isinstance(error, BadInput)
         described = ErrorPart(kind=kind, message=str(error), bad_input=bad_input, log_tail=[])
@@ -103,12 +142,12 @@ def _inline(job: Job, results: Path, folder: Path, progress: Progress) -> Ending
     return Ending(job, "ok", result, None, result["wall_s"], None, output)
 
 
-def _done(policy: Policy, planned: Plan) -> dict[str, Record]:
+def _done(results: Path, planned: Plan, retry_failed: bool) -> dict[str, Record]:
     """Runs that need not run again: finished ones, and failed ones unless they are to be retried."""
     done: dict[str, Record] = {}
     for job in planned.jobs:
-        known = best_record(policy.results, job.run_id)
-        if known and (known["status"] == "ok" or not policy.retry_failed):
+        known = best_record(results, job.run_id)
+        if known and (known["status"] == "ok" or not retry_failed):
             done[job.run_id] = known
     return done
 
@@ -153,11 +192,7 @@ def _controls_path(results: Path, job: Job) -> Path:
 
 
 def _save_controls(path: Path, controls: Any) -> None:
-    """Keep scored controls for the other models of the exam; a rename, so readers see all or nothing."""
-    if path.exists():
-        return
+    """Keep scored controls for the other models of the exam."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(controls, file, allow_nan=False)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(controls, allow_nan=False), encoding="utf-8")

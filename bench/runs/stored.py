@@ -23,7 +23,7 @@ def model_spec(job: Job) -> ModelSpec:
 def stored_spec(key: str) -> ModelSpec:
     """The spec of an embedding nobody here has made: how it was fitted is not known."""
     return ModelSpec(
-        name=key,
+        name=f"obsm:{key}",  # no model can be called so
         summary="an embedding stored in the dataset; how it was made is not known here",
         target="bench.runs.stored:StoredEmbedding",
         gives=frozenset({Cap.EMBEDS_CELLS}),

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +20,6 @@ from typing import Any
 import psutil
 
 from bench.data.cache import cache_dir
-from bench.errors import StoreError
 from bench.runs.job import Job
 from bench.runs.record import ErrorPart, Status
 from bench.runs.worker import CONTROLS
@@ -59,7 +56,8 @@ class Ending:
 def supervise(
     jobs: Sequence[Job],
     *,
-    results: Path,
+    scratch: Path,
+    controls: Callable[[Job], Path],
     workers: int,
     limits: Limits,
     python: str = sys.executable,
@@ -71,8 +69,12 @@ def supervise(
     ----------
     jobs
         In the order they start.
-    results
-        The results folder: scratch space lies in it, so that outputs move into place atomically.
+    scratch
+        Folder for working files, see `bench.runs.scratch`.
+    controls
+        Where the scored controls of a job's exam are kept.
+    workers
+        Number of processes; they share the cores.
     limits
         Of each job.
     python
@@ -81,14 +83,13 @@ def supervise(
         Told of a job's phase whenever it changes.
     """
     waiting = list(jobs)
+    workers = max(1, min(workers, len(waiting)))
     running: list[Process] = []
-    scratch = _scratch_root(results)
     try:
         while waiting or running:
             while waiting and len(running) < workers:
                 job = waiting.pop(0)
-                controls = results / "controls" / f"{job.control_key}.json"
-                running.append(Process.start(job, scratch, controls, python, workers, limits))
+                running.append(Process.start(job, scratch, controls(job), python, workers, limits))
             for process in list(running):
                 if process.changed_phase():
                     on_event(process.job, process.phase)
@@ -99,7 +100,6 @@ def supervise(
     finally:
         for process in running:
             process.kill()
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 @dataclass
@@ -150,6 +150,7 @@ class Process:
         pid, status, usage = os.wait4(self.popen.pid, os.WNOHANG)
         if pid:
             self.exit_code = self.popen.returncode = os.waitstatus_to_exitcode(status)
+            self._signal()  # whatever it has started and left behind
             kilobyte = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB elsewhere
             self.peak_rss = max(usage.ru_maxrss * kilobyte, self.peak_seen)
             return True
@@ -249,6 +250,8 @@ def worker_environment(job: Job, controls: Path, workers: int) -> dict[str, str]
     threads = str(max(1, cores // workers))
     chosen = {
         "BENCH_SUPERVISOR": str(os.getpid()),
+        "BENCH_CACHE_DIR": str(cache_dir()),
+        "PYTHONPATH": os.pathsep.join(os.path.abspath(p) for p in _python_path()),  # its folder is another one
         CONTROLS: str(controls),
         "MPLBACKEND": "Agg",
         "PYTHONHASHSEED": "0",
@@ -264,6 +267,10 @@ def worker_environment(job: Job, controls: Path, workers: int) -> dict[str, str]
     return {**defaults, **os.environ, **chosen}
 
 
+def _python_path() -> list[str]:
+    return [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+
+
 def resident(pid: int) -> int:
     """Resident memory of a process and its children, in bytes."""
     total = 0
@@ -274,17 +281,3 @@ def resident(pid: int) -> int:
     except psutil.Error:
         return total  # one of them has just ended
     return total
-
-
-def _scratch_root(results: Path) -> Path:
-    """A folder for this process; folders that killed processes of this machine have left are removed."""
-    root, here = results / ".scratch", platform.node()
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        for stale in root.iterdir():
-            owner, _, node = stale.name.rpartition(".")[0].partition("@")
-            if node == here and owner.isdigit() and not psutil.pid_exists(int(owner)):
-                shutil.rmtree(stale, ignore_errors=True)
-        return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}@{here}.", dir=root))
-    except OSError as error:
-        raise StoreError(f"cannot write to the results folder {results}: {error.strerror or error}.") from None

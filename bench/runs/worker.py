@@ -29,12 +29,13 @@ def main(job_path: Path, result_path: Path) -> int:
     try:
         job = Job.from_json(job_path.read_text(encoding="utf-8"))
         controls = Path(os.environ.get(CONTROLS, os.devnull))
-        result: Any = execute(job, result_path.with_name("output.npz"), controls, _phase_file(result_path))
+        result = execute(job, result_path.with_name("output.npz"), controls, _phase_file(result_path))
+        text, failed = json.dumps(result, allow_nan=False), False
     except BaseException as error:
         traceback.print_exc()
-        result = {"error": describe(error)}
-    result_path.write_text(json.dumps(result, allow_nan=False), encoding="utf-8")
-    return 1 if "error" in result else 0
+        text, failed = json.dumps({"error": describe(error)}), True
+    result_path.write_text(text, encoding="utf-8")
+    return int(failed)
 
 
 def _phase_file(result_path: Path) -> Callable[[str], None]:

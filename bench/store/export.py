@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.atomic import replacing
 from bench.store.queries import results_sql
 from bench.store.trouble import explained
 
@@ -21,16 +21,11 @@ def export(store: Store, path: Path) -> Path:
     StoreError
         If the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     text, parameters = results_sql(controls=True, parts=True)
-    try:
-        with explained(path), store.connection(external=True) as connection:
-            relation = connection.sql(text, params=parameters)
-            if path.suffix == ".parquet":
-                relation.write_parquet(str(temporary))
-            else:
-                relation.write_csv(str(temporary), header=True)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with explained(path), store.connection(external=True) as connection, replacing(path) as temporary:
+        relation = connection.sql(text, params=parameters)
+        if path.suffix == ".parquet":
+            relation.write_parquet(str(temporary))
+        else:
+            relation.write_csv(str(temporary), header=True)
     return path

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from bench.atomic import replacing
 from bench.errors import BadInput, StoreError
 from bench.store.exam import Exam
 from bench.store.export import export
@@ -93,21 +92,14 @@ def _copy_records(exams: list[Exam], results: Path, folder: Path) -> None:
         source = results / run["path"]
         target = folder / source.name
         if not target.exists():
-            temporary = folder / f".{source.name}.{os.getpid()}"
-            shutil.copyfile(source, temporary)
-            os.replace(temporary, target)
+            with replacing(target) as temporary:
+                shutil.copyfile(source, temporary)
 
 
 def _replace(path: Path, text: str) -> Path:
     """Write a file in one step."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)  # mkstemp makes private files; a page is for publishing
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
     return path
 
 
