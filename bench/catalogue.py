@@ -170,9 +170,8 @@ def _hooks(module: Any, name: str) -> Any:
     return manager.hook
 
 
-def _specs(results: list[list[Any]], kind: type) -> Iterator[Any]:
-    given: Iterable[Any] = itertools.chain.from_iterable(results)
-    for spec in given:
+def _specs(results: list[list[Any]], kind: type[Any]) -> Iterator[Any]:
+    for spec in itertools.chain.from_iterable(results):
         if not isinstance(spec, kind):
             raise BenchError(f"a hook returned {type(spec).__name__} where {kind.__name__} was expected")
         for problem in malformed(spec):

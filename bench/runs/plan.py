@@ -84,7 +84,7 @@ def plan(request: Request) -> Plan:
             else:
                 fitting.append((task, candidate))
         if fitting:
-            examined = _Dataset.load(dataset)
+            examined = _Dataset.load(dataset, request.embedding)
             facts[examined.identity] = examined.facts
             for task, group in itertools.groupby(fitting, key=lambda pair: pair[0]):
                 found = examined.jobs(task, [c for _, c in group], configs[task.name], request)
@@ -104,13 +104,15 @@ class _Dataset:
     data: Any
 
     @classmethod
-    def load(cls, spec: DatasetSpec) -> _Dataset:
+    def load(cls, spec: DatasetSpec, embedding: str) -> _Dataset:
         from bench.data import canonical
         from bench.data.identity import content_sha256, dataset_identity
 
         with _plugin_code(f"dataset {spec.name} cannot be loaded"):
             spec = dataclasses.replace(spec, sha256=content_sha256(spec))  # a file that changes later is refused
             data = canonical.load(spec)
+            if embedding:
+                canonical.load_embedding(spec, embedding)  # a mistyped key is reported now
         facts = DataFacts(data.n_obs, data.n_vars, tuple(data.uns.get("notices", ())))
         return cls(spec, dataset_identity(spec), facts, data)
 
