@@ -72,10 +72,31 @@ def test_a_broken_plugin_is_reported_and_the_others_go_on(
     assert "returned str where ModelSpec was expected" in reasons["odd"]
 
 
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        (model("../../etc/x"), "invalid name"),
+        (model("-leading"), "invalid name"),
+        (model("x'); drop table s; --"), "invalid name"),
+        (model("<img>"), "invalid name"),
+        (model("x" * 201), "invalid name"),
+        (model(target="nowhere"), "must look like 'package.module:Name'"),
+        (model(fits="label"), "fits is 'label', not one of 'no', 'cells', 'labels'"),
+        (model(config=dict), "config must be a dataclass"),
+    ],
+)
+def test_a_malformed_spec_is_its_plugin_s_trouble(monkeypatch: pytest.MonkeyPatch, spec: object, reason: str) -> None:
+    found = discover([plugin(monkeypatch, "good", model("fine")), plugin(monkeypatch, "odd", model("other"), spec)])
+    assert list(found.models.specs) == ["fine"]
+    assert reason in found.broken[0].reason
+
+
 def test_a_name_registered_twice_belongs_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     found = discover([plugin(monkeypatch, "one", model("same")), plugin(monkeypatch, "two", model("same"))])
     with pytest.raises(BadInput, match="'same' is registered by both one and two"):
         found.model("same")
+    assert list(found.models) == []
+    assert found.troubles() == ["model 'same' is registered by both one and two; uninstall one of them."]
 
 
 def test_an_unknown_name_gets_the_nearest_and_the_list() -> None:
