@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 RESULTS ?= results
 JOBS ?= 2
 TORCH := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
@@ -17,8 +18,8 @@ help:
 	@echo "make lint    ruff; make types: mypy; make format: rewrite"
 
 demo: $(INSTALLED)
-	$(RUN) --task classification,clustering --model pca,hvg,logreg,scvi --dataset pbmc68k
-	$(RUN) --task integration --model pca,hvg,scvi --dataset pbmc68k-semisim
+	$(RUN) --task classification,clustering --model pca,hvg,logreg,scvi --dataset pbmc68k >/dev/null # all tables below
+	$(RUN) --task integration --model pca,hvg,scvi --dataset pbmc68k-semisim >/dev/null
 	$(BIN)/bench results --results $(RESULTS)
 	$(BIN)/bench leaderboard --results $(RESULTS)
 
@@ -48,14 +49,14 @@ $(INSTALLED): pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml
 	  echo "bench needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@test -e $(INSTALLED) || $(PYTHON) -m venv --clear $(VENV) || { \
 	  echo "cannot create $(VENV): on Debian and Ubuntu, apt install python3-venv" >&2; rm -rf $(VENV); exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(PIP) --upgrade pip
 	@if command -v nvidia-smi >/dev/null 2>&1 || [ "$$(uname)" != Linux ]; then index=""; \
 	elif $(BIN)/python -c 'import urllib.request as u; u.urlopen("$(TORCH_CPU_INDEX)/torch/", timeout=3)' 2>/dev/null; then \
 	  index="--extra-index-url $(TORCH_CPU_INDEX)"; \
 	else index=""; echo "PyTorch's CPU wheels are out of reach: pip takes the build its index offers (it may bring CUDA, some GB)"; fi; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$index "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . --group dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(patsubst %/pyproject.toml,-e %,$(wildcard plugins/*/pyproject.toml))
+	$(PIP) $$index "$(TORCH)"
+	$(PIP) --build-constraint constraints.txt -e . --group dev
+	$(PIP) --build-constraint constraints.txt $(patsubst %/pyproject.toml,-e %,$(wildcard plugins/*/pyproject.toml))
 	@touch $(INSTALLED)
 
 clean:
