@@ -140,5 +140,6 @@ _DEFAULT: dict[str, Any] = {
     },
     "environment": {"python": "3.11.7", "packages": {"numpy": "2.4.6"}},
     "error": None,
+    "embedding": "",
     "output": "",
 }

@@ -69,6 +69,13 @@ def test_skill_is_taken_against_the_controls_of_the_same_fold(tmp_path: Path) ->
     assert floor.cells[0].spread.mean == pytest.approx(0.1)
 
 
+def test_a_metric_may_have_a_floor_of_its_own(tmp_path: Path) -> None:
+    controls = {"shuffled": [score("f1", 0.2)], "mean": [score("f1", 0.4)], "truth": [score("f1", 1.0)]}
+    (exam,) = exams(tmp_path, donor("d1", 0.7, task__metrics=[metric("f1", floor="mean")], controls=controls))
+    assert entries(exam)["pca"].cells[0].skill == pytest.approx(0.5)
+    assert {c.name: c.role for c in exam.tracks[0].controls} == {"shuffled": "", "mean": "floor", "truth": "ceiling"}
+
+
 def test_without_a_ceiling_control_the_bound_is_the_ceiling(tmp_path: Path) -> None:
     (exam,) = exams(tmp_path, donor("d1", 0.6, task__ceiling=""))
     assert entries(exam)["pca"].cells[0].skill == pytest.approx(0.5)

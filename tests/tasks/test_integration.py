@@ -36,7 +36,7 @@ def test_principal_components_score_as_no_integration(blood, make_task) -> None:
     task = make_task(TASK)
     exam, truth = task.split(blood, "all", 0)
     own = task.score(task.sit(PCA, exam), truth)
-    assert own == task.score(task.controls(exam, truth, 0)[TASK.floor], truth)
+    assert own == task.score(task.controls(exam, truth, 0)["no-integration"], truth)
 
 
 def test_controls_fail_where_they_should(blood, make_task) -> None:
