@@ -27,7 +27,7 @@ class ScviConfig:
         None, "most passes over the cells; none: scvi-tools' min(round(20000 / n_cells * 400), 400)", low=1
     )
     early_stopping: bool = option(True, "stop when the ELBO of the validation part no longer improves")
-    patience: int = option(10, "epochs without a better validation ELBO before it stops (scvi-tools: 45)", low=1)
+    patience: int = option(45, "epochs without a better validation ELBO before it stops", low=1)
     validation_size: float = option(0.1, "share of the cells kept for early stopping", low=0.01, high=0.5)
     batch_size: int = option(128, "cells per step", low=3)
 

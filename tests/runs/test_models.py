@@ -110,7 +110,7 @@ def test_predictions_are_put_in_the_order_asked_for() -> None:
 def test_a_probe_is_charged_for_itself_and_the_model_for_itself() -> None:
     class Slow(Spy):
         def fit(self, seen: ad.AnnData) -> None:
-            time.sleep(0.05)
+            time.sleep(0.4)
 
     meter = Meter()
     spec = ModelSpec("slow", "sleeps", "a:b", frozenset({Cap.EMBEDS_CELLS}))
@@ -119,8 +119,8 @@ def test_a_probe_is_charged_for_itself_and_the_model_for_itself() -> None:
     model = make()
     model.fit(cells())
     model.predict(cells())
-    assert 0.05 <= meter.seconds["fit"] < 0.09
-    assert 0.1 <= meter.seconds["bridge"] < 0.14
+    assert meter.seconds["fit"] >= 0.4
+    assert 0.1 <= meter.seconds["bridge"] < 0.4
 
 
 class SleepyProbe:
