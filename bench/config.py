@@ -144,11 +144,18 @@ def describe(cls: type) -> list[dict[str, str]]:
         {
             "name": f.name,
             "type": _type_name(hints[f.name]),
-            "default": "required" if f.default is dataclasses.MISSING else str(f.default),
+            "default": _shown(f.default),
             "help": f.metadata.get("help", ""),
         }
         for f in dataclasses.fields(cls)
     ]
+
+
+def _shown(default: Any) -> str:
+    """A default as the user would write it."""
+    if default is dataclasses.MISSING:
+        return "required"
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 def _type_name(hint: Any) -> str:
