@@ -93,7 +93,21 @@ class Integration:
 
 
 def confounding(data: ad.AnnData) -> list[str]:
-    """Sentences about labels that cannot be told from batches."""
+    """Sentences about what cannot be told from batches."""
+    return _confounded_labels(data) + _confounded_donors(data)
+
+
+def _confounded_donors(data: ad.AnnData) -> list[str]:
+    if "donor" not in data.obs:
+        return []
+    pairs = set(zip(role_values(data, "donor"), role_values(data, "batch"), strict=True))
+    donors, batches = ({pair[side] for pair in pairs} for side in (0, 1))
+    if not len(pairs) == len(donors) == len(batches):
+        return []
+    return ["donor and batch coincide, so mixing batches also removes what is different between donors"]
+
+
+def _confounded_labels(data: ad.AnnData) -> list[str]:
     labels, batches = role_values(data, "cell_type"), role_values(data, "batch")
     known = is_known(labels)
     where = {name: set(batches[known & (labels == name)]) for name in sorted(set(labels[known]))}

@@ -78,6 +78,15 @@ def test_confounded_batches_are_noted(blood, make_task) -> None:
     assert exam.split.notes[0].startswith("confounded: every type occurs in one batch only")
 
 
+def test_donors_that_are_batches_are_noted(blood, make_task) -> None:
+    blood.obs["donor"] = np.resize(["d1", "d2", "d3"], blood.n_obs)
+    assert confounding(blood) == []
+    blood.obs["donor"] = blood.obs["batch"].map({"a": "d1", "b": "d2"}).astype(str)
+    assert confounding(blood) == [
+        "donor and batch coincide, so mixing batches also removes what is different between donors"
+    ]
+
+
 def test_data_that_cannot_be_examined_is_refused(blood, make_task) -> None:
     task = make_task(TASK)
     with pytest.raises(BadInput, match="at least 100 cells, this dataset has 99"):
