@@ -130,3 +130,11 @@ def test_files_can_be_read_by_colleagues(tmp_path: Path) -> None:
     plain.touch()
     for path in (*records.paths(tmp_path), *(tmp_path / "controls").iterdir(), *(tmp_path / "outputs").iterdir()):
         assert path.stat().st_mode == plain.stat().st_mode
+
+
+def test_the_memory_of_a_run_is_its_own(tmp_path: Path) -> None:
+    """However much the process that started it holds."""
+    held = np.ones(150_000_000)  # 1.2 GB
+    bench.run("pca", "clustering", "simulated", data_set=SMALL, results=tmp_path)
+    (path,) = records.paths(tmp_path)
+    assert 100e6 < records.read(path)["cost"]["peak_rss_bytes"] < held.nbytes

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class Meter:
@@ -60,6 +62,20 @@ class Meter:
             phase = self._running[-1]
             self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._mark
         self._mark = now
+
+
+def peak_rss() -> int:
+    """Largest resident set of this process so far, in bytes.
+
+    On Linux from the process's own books: what `getrusage` and `wait4` report starts from the size of the
+    process that started this one.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    except (OSError, IndexError, ValueError):
+        unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def peak_vram() -> int | None:

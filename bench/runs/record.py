@@ -120,7 +120,7 @@ class CostPart(TypedDict):
     cells_per_s: float | None
     """Cells embedded or predicted per second of `predict`."""
     peak_rss_bytes: int | None
-    """Largest resident set of the worker, from the operating system; None where it ran inline."""
+    """Largest resident memory of the worker and its children; None where it ran inline."""
     peak_vram_bytes: int | None
 
 

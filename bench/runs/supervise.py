@@ -115,8 +115,8 @@ class Process:
     stopped: str = ""
     """Why the supervisor ended it: `timeout` or `oom`."""
     peak_seen: int = 0
+    """Largest resident memory of the worker and its children at any look, in bytes."""
     exit_code: int | None = None
-    peak_rss: int | None = None
 
     @classmethod
     def start(cls, job: Job, scratch: Path, controls: Path, python: str, workers: int, limits: Limits) -> Process:
@@ -147,13 +147,11 @@ class Process:
 
     def finished(self) -> bool:
         """Whether the worker has ended, by itself or because it went past a limit."""
-        pid, status, usage = os.wait4(self.popen.pid, os.WNOHANG)
-        if pid:
-            self.exit_code = self.popen.returncode = os.waitstatus_to_exitcode(status)
+        self.exit_code = self.popen.poll()
+        if self.exit_code is not None:
             self._signal()  # whatever it has started and left behind
-            kilobyte = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB elsewhere
-            self.peak_rss = max(usage.ru_maxrss * kilobyte, self.peak_seen)
             return True
+        self.peak_seen = max(self.peak_seen, resident(self.popen.pid))
         if not self.stopped:
             self._enforce()
         return False
@@ -161,10 +159,8 @@ class Process:
     def _enforce(self) -> None:
         if self.limits.timeout and time.monotonic() - self.started > self.limits.timeout:
             self.stopped = "timeout"
-        elif self.limits.max_memory:
-            self.peak_seen = max(self.peak_seen, resident(self.popen.pid))
-            if self.peak_seen > self.limits.max_memory:
-                self.stopped = "oom"
+        elif self.limits.max_memory and self.peak_seen > self.limits.max_memory:
+            self.stopped = "oom"
         if self.stopped:
             self._signal()
 
@@ -191,7 +187,7 @@ class Process:
             result=result if error is None else None,
             error=error,
             wall_s=time.monotonic() - self.started,
-            peak_rss_bytes=self.peak_rss,
+            peak_rss_bytes=max(self.peak_seen, result.get("peak_rss_bytes", 0)),
             output=output if error is None and output.exists() else None,
         )
 
@@ -223,7 +219,7 @@ class Process:
 
     def _death(self) -> tuple[str, str]:
         """Why a worker that said nothing has ended."""
-        peak = f"{(self.peak_rss or 0) / 2**30:.1f} GiB"
+        peak = f"{self.peak_seen / 2**30:.1f} GiB"
         if self.stopped == "timeout":
             return "Timeout", f"timeout after {self.limits.timeout:g} s in {self.phase}; raise --timeout"
         if self.stopped == "oom":

@@ -25,12 +25,13 @@ def main(job_path: Path, result_path: Path) -> int:
     die_with_parent()
     from bench.runs.execute import execute
     from bench.runs.job import Job
+    from bench.runs.meter import peak_rss
 
     try:
         job = Job.from_json(job_path.read_text(encoding="utf-8"))
         controls = Path(os.environ.get(CONTROLS, os.devnull))
         result = execute(job, result_path.with_name("output.npz"), controls, _phase_file(result_path))
-        text, failed = json.dumps(result, allow_nan=False), False
+        text, failed = json.dumps({**result, "peak_rss_bytes": peak_rss()}, allow_nan=False), False
     except BaseException as error:
         traceback.print_exc()
         text, failed = json.dumps({"error": describe(error)}), True
