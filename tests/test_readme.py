@@ -10,6 +10,12 @@ import sys
 import tomllib
 from pathlib import Path
 
+import anndata as ad
+import numpy as np
+
+from bench.data import canonical
+from bench.data.sets import describe_set
+
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 BENCH = Path(sys.executable).with_name("bench")
 
@@ -68,6 +74,19 @@ def test_the_plugin_of_the_readme_works(tmp_path: Path) -> None:
     }
     assert {r["track"] for r in runs if r["model"] == "cellsum"} == {"zero-shot"}
     assert all(r["provenance"]["model"]["config"] == {"width": 32} for r in runs if r["model"] == "cellsum")
+
+
+def test_the_set_of_the_readme_is_one_dataset_of_two_batches(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("v2", "v3"):
+        data = ad.AnnData(rng.poisson(1.0, (80, 40)).astype(np.float32))
+        data.obs_names = [f"cell{i}" for i in range(80)]
+        data.obs["annotation"] = np.resize(["T", "B"], 80)
+        data.write_h5ad(tmp_path / f"{name}.h5ad")
+    (tmp_path / "set.toml").write_text(block("toml", "[[files]]"))
+    cells = canonical.load(describe_set(tmp_path / "set.toml"))
+    assert cells.obs["batch"].value_counts().to_dict() == {"v2": 80, "v3": 80}
+    assert set(cells.obs["cell_type"]) == {"T", "B"}
 
 
 def test_the_commands_of_the_readme_exist() -> None:

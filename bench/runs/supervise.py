@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,6 +97,7 @@ def supervise(
                 if process.finished():
                     running.remove(process)
                     yield process.ending()
+                    shutil.rmtree(process.folder, ignore_errors=True)
             time.sleep(POLL_SECONDS)
     finally:
         for process in running:
