@@ -45,9 +45,10 @@ def validation_cut(
 ) -> np.ndarray:
     """Choose the validation part of a training part.
 
-    Whole groups are chosen where there are at least two of them, as many as come nearest to `fraction`;
-    else random cells of each class. A class is never held out whole: the cells of one that would not be
-    learned at all stay in training.
+    Whole groups are chosen where some of them come near to `fraction`; else random cells of each class, as
+    where there are only two large groups: holding out half of the training part would cost more than it
+    tells. A class is never held out whole: the cells of one that would not be learned at all stay in
+    training.
 
     Parameters
     ----------
@@ -70,6 +71,8 @@ def validation_cut(
     if groups is None or len(names) < 2:
         return _cut_cells(labels, rng, fraction)
     cut = _cut_groups(np.asarray(groups, dtype=str), names, rng, fraction)
+    if not fraction / 2 <= cut.mean() <= fraction * 2:
+        return _cut_cells(labels, rng, fraction)
     return cut & np.isin(labels, labels[~cut])
 
 
@@ -256,10 +259,14 @@ def _cut_cells(labels: np.ndarray, rng: np.random.Generator, fraction: float) ->
 
 
 def _cut_groups(groups: np.ndarray, names: np.ndarray, rng: np.random.Generator, fraction: float) -> np.ndarray:
-    shuffled = rng.permutation(names)
-    taken = np.cumsum([(groups == name).sum() for name in shuffled])[:-1]
-    count = 1 + int(np.abs(taken - fraction * len(groups)).argmin())
-    return np.isin(groups, shuffled[:count])
+    """Groups in random order, each taken if it brings the part nearer to the fraction."""
+    chosen, missing = [], fraction * len(groups)
+    for name in rng.permutation(names):
+        size = int((groups == name).sum())
+        if abs(missing - size) < abs(missing):
+            chosen.append(name)
+            missing -= size
+    return np.isin(groups, chosen)
 
 
 def _log_loss(probabilities: np.ndarray, truth: np.ndarray) -> float:

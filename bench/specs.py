@@ -134,7 +134,8 @@ class TaskSpec:
     floor: str = ""
     """The negative control: marks skill 0; a score no better than it is suspect."""
     ceiling: str = ""
-    """The control that marks skill 1; empty means the metric's upper bound."""
+    """The control that marks skill 1; empty means the best value a metric can have. A control is right only where
+    it really is the best: Leiden cuts a cloud of perfect but featureless labels to pieces."""
     aggregate: Mapping[str, float] = field(default_factory=dict)
     """Weight of each metric group in the overall number, made when rendering."""
     config: type = NoConfig

@@ -38,13 +38,19 @@ class TestValidationCut:
             assert cut.shape == names.shape
             assert set(names[~cut]) == set(names)
 
-    @given(st.integers(2, 10), st.integers(0, 20))
+    @given(st.integers(3, 10), st.integers(0, 20))
     def test_whole_groups_are_cut(self, n_groups: int, seed: int) -> None:
         groups = np.repeat([f"g{i}" for i in range(n_groups)], 10)
         labels = np.tile(["a", "b"], len(groups) // 2)
         cut = validation_cut(labels, groups, seed)
         assert not set(groups[cut]) & set(groups[~cut])
         assert cut.any()
+
+    @pytest.mark.parametrize("sizes", [(500, 500), (990, 10), (10, 990)])
+    def test_groups_too_large_to_spare_stay_in_training(self, sizes: tuple[int, int]) -> None:
+        groups = np.repeat(["g0", "g1"], sizes)
+        cut = validation_cut(np.full(1000, "a"), groups, 0)
+        assert cut.mean() == pytest.approx(0.2)
 
     def test_share_is_near_the_fraction(self) -> None:
         groups = np.repeat([f"g{i}" for i in range(20)], 30)

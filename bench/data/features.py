@@ -115,7 +115,7 @@ class ExpressionPCA:
     n_genes, scale
         As in `VariableGenes`.
     seed
-        Of the randomised solver, used only where the exact one is too large.
+        Of the randomised solver, which scikit-learn takes for all but small data.
     """
 
     n_components: int = 50

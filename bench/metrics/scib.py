@@ -154,8 +154,8 @@ def _label_silhouettes(cells: _Cells) -> list[Measured]:
     widths = silhouettes(cells.x, cells.labels)
     by_label = rescaled_by_label(widths, cells.labels)
     # a label with a single cell has no silhouette; the library would call its 0.5 the score
-    alone = [name for name in by_label if (cells.labels == name).sum() < 2]
-    few = {name: by_label[name] for name in isolated(cells.labels, cells.batches) if name not in alone}
+    paired = np.isin(cells.labels, [name for name in by_label if (cells.labels == name).sum() > 1])
+    few = {name: by_label[name] for name in isolated(cells.labels[paired], cells.batches[paired])}
     return [
         measured("silhouette_label", (widths.mean() + 1) / 2, cells.n, by_label, "class"),
         measured("isolated_labels", np.mean(list(few.values())) if few else None, cells.n, few, "class"),

@@ -47,12 +47,14 @@ def bras(x: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> tuple[float 
     """Batch-removal adapted silhouette (Rautenstrauch & Ohler 2025, doi:10.1038/s41587-025-02743-4).
 
     As `batch_silhouette`, with the cosine distance, and the mean distance to all cells of the label's
-    other batches in place of the nearest batch. Not defined (None) where a cell is a zero vector.
+    other batches in place of the nearest batch. A zero vector has cosine distance 1 to every cell, as in
+    scikit-learn; where all are zero the metric is not defined (None).
     """
     lengths = np.linalg.norm(x.astype(np.float64), axis=1, keepdims=True)
-    if not lengths.all():
+    if not lengths.any():
         return None, {}
-    return _mixing(x.astype(np.float64) / lengths, labels, batches, _cosine_to_all_others)
+    unit = np.divide(x.astype(np.float64), lengths, out=np.zeros(x.shape), where=lengths > 0)
+    return _mixing(unit, labels, batches, _cosine_to_all_others)
 
 
 def _mixing(
@@ -88,7 +90,8 @@ def _cosine_to_all_others(unit: np.ndarray, groups: np.ndarray) -> np.ndarray:
     cosines = unit @ sums.T
     own = np.take_along_axis(cosines, code[:, None], axis=1)[:, 0]
     same, others = size[code], len(unit) - size[code]
-    inner = (same - own) / np.maximum(same - 1, 1)  # own includes the cell itself, at distance 0
+    itself = (unit**2).sum(axis=1)  # 1, or 0 for a zero vector, which is at distance 1 from itself too
+    inner = (same - own - (1 - itself)) / np.maximum(same - 1, 1)  # without the cell itself
     outer = 1 - (cosines.sum(axis=1) - own) / others
     # rounding may leave 1e-17 instead of 0 where all cells of a label coincide
     inner, outer = (np.where(d < 1e-12, 0.0, d) for d in (inner, outer))

@@ -36,6 +36,8 @@ class Job:
     seed: int
     label_aware: bool
     """Whether the labels of some cells are visible; where cells are held out, those of training always are."""
+    folds: tuple[str, ...] = ()
+    """All folds of the exam."""
     metric_versions: tuple[str, ...] = ()
     """`"name version"` of the task's metrics: what scored the controls."""
     embedding: str = ""
@@ -87,8 +89,8 @@ class Job:
         values = json.loads(text)
         dataset = values["dataset"]
         dataset["modalities"] = frozenset(dataset["modalities"])
-        versions = tuple(values["metric_versions"])
-        return cls(**{**values, "dataset": DatasetSpec(**dataset), "metric_versions": versions})
+        lists = {name: tuple(values[name]) for name in ("folds", "metric_versions")}
+        return cls(**{**values, **lists, "dataset": DatasetSpec(**dataset)})
 
 
 def digest(key: Any) -> str:

@@ -128,7 +128,9 @@ class _Dataset:
             reason = Reason("data", str(error))
             return [Refusal(c.spec, c.config, task, self.spec, (reason,)) for c in candidates]
         return [
-            self._job(task, candidate, config, split_seed, fold, seed, request.device)
+            dataclasses.replace(
+                self._job(task, candidate, config, split_seed, fold, seed, request.device), folds=tuple(folds)
+            )
             for candidate, seed, fold in itertools.product(candidates, choose.distinct(request.seeds), folds)
         ]
 

@@ -151,6 +151,8 @@ class Record(TypedDict):
     task: TaskPart
     dataset: DatasetPart
     fold: str
+    folds: list[str]
+    """All folds of the exam, so that a part is not taken for the whole."""
     split_seed: int
     seed: int
     track: str

@@ -32,13 +32,15 @@ def score_cells(runs: Sequence[Run], definition: Definition, cols: Sequence[Colu
 
 def _score_cell(column: Column, points: Sequence[_Point], scores: Iterable[Value]) -> Cell:
     defined = [p for p in points if p.value is not None]
+    whole = len(defined) == len(points)
     skills = [skill(p.value, p.floor, p.ceiling, column.sign) for p in defined]
     over = [column.sign * (p.value - p.floor) for p in defined if p.value is not None and p.floor is not None]
     return _cell(
         [(p.fold, p.value) for p in points],
         scores,
-        skill=mean([s for s in skills if s is not None]) if None not in skills else None,
-        above_floor=len(over) == len(defined) and (mean(over) or 0.0) > 0,
+        # a run whose score is not defined must not make the mean of the others look better
+        skill=mean([s for s in skills if s is not None]) if None not in skills and whole else None,
+        above_floor=whole and len(over) == len(points) and (mean(over) or 0.0) > 0,
     )
 
 
@@ -68,7 +70,7 @@ def _cell(values: Iterable[tuple[str, float | None]], scores: Iterable[Value], *
     for fold, value in values:
         if value is not None:
             by_fold[fold].append(value)
-    units = {(score.unit_kind, unit) for score in scores for unit in score.units}
+    units = {(score.unit_kind, unit) for score in scores for unit in score.units} if len(by_fold) < 2 else set()
     kind = next((kind for kind, _ in sorted(units)), "fold")
     n_runs = sum(map(len, by_fold.values()))
     return Cell(spread(by_fold), n_runs, len(units) or len(by_fold), kind, **more)

@@ -26,7 +26,7 @@ class Cell:
     n_runs: int
     """Runs behind it."""
     n_units: int = 0
-    """Independent units behind it: donors, classes, batches, else folds."""
+    """What its spread is over: folds, or the units of a single fold (classes, batches)."""
     unit_kind: str = ""
     skill: float | None = None
     """Mean over its runs, each against the controls of its own fold; None unless all have one."""

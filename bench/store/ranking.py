@@ -56,9 +56,13 @@ def _overall(track: str, exams: Sequence[Exam]) -> Overall:
             found[_identity(entry)][i].append(entry)
     rows = [row for by_exam in found.values() for row in _by_bridge(by_exam, exams)]
     scored = sorted(((_skill(row, exams), row) for row in rows), key=_order)
-    places = itertools.count(1)
-    standings = [Standing(row, value, None if value is None else next(places)) for value, row in scored]
+    standings = [Standing(row, value, _place(value, [other for other, _ in scored])) for value, row in scored]
     return Overall(track, tuple(exams), tuple(standings))
+
+
+def _place(value: float | None, others: Sequence[float | None]) -> int | None:
+    """1 is best; equals share a place."""
+    return None if value is None else 1 + sum(other is not None and other > value for other in others)
 
 
 def _identity(entry: Entry) -> tuple[str, ...]:

@@ -132,6 +132,7 @@ def _outcome(record: records.Record) -> dict[str, Any]:
         "split_by": split and split["by"],
         "optimistic": bool(split and split["optimistic"]),
         "flags": _json(record["flags"]),
+        "folds": _json(record["folds"]),
         "phases": _json(phases),
         **{f"{phase}_s": phases.get(phase) for phase in ("fit", "predict", "bridge")},
         "error_kind": error and error["kind"],
@@ -143,8 +144,9 @@ def _outcome(record: records.Record) -> dict[str, Any]:
 
 def _definition(task: records.TaskPart) -> tuple[str, list[tuple[Any, ...]]]:
     """How a task's numbers are to be read: a hash of the whole, and a row per metric."""
-    whole = [task[k] for k in ("name", "version", "metrics", "main_metric", "aggregate", "floor", "ceiling")]
-    digest = _digest(_json(whole))
+    meant = [{k: v for k, v in metric.items() if k not in ("summary", "reference")} for metric in task["metrics"]]
+    whole = [task[k] for k in ("name", "version", "main_metric", "aggregate", "floor", "ceiling")]
+    digest = _digest(_json([*whole, meant]))  # prose may be reworded, a metric's version makes another exam
     rows = [
         (
             *(digest, position, task["name"], task["version"], metric["name"], metric["version"], metric["summary"]),

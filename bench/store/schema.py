@@ -52,6 +52,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "n_vars": "BIGINT",
         "notices": "JSON",
         "fold": "VARCHAR",
+        "folds": "JSON",
         "split_seed": "BIGINT",
         "seed": "BIGINT",
         "track": "VARCHAR",

@@ -27,7 +27,8 @@ def summarise(store: Store) -> list[Exam]:
 
 def _exam_key(run: Run) -> tuple[Any, ...]:
     settings = json.dumps(run["task_config"], sort_keys=True)
-    return run["task"], run["task_version"], run["dataset"], run["dataset_identity"], settings, run["split_seed"]
+    exam = ("task", "task_version", "dataset", "dataset_identity", "definition", "split_seed")
+    return (*(run[column] for column in exam), settings)
 
 
 def _adopt_strays(groups: Mapping[tuple[Any, ...], list[Run]]) -> list[list[Run]]:
@@ -47,7 +48,8 @@ def _exam(runs: Sequence[Run]) -> Exam:
     newest = max(runs, key=lambda run: (run.ok, run["created"], run["run_id"]))
     definition = newest.definition
     cols = columns(definition.metrics, definition.aggregate)
-    folds = {run["fold"] for run in runs if run.ok} or {run["fold"] for run in runs}
+    declared = {fold for run in runs for fold in run["folds"]}
+    folds = declared or {run["fold"] for run in runs if run.ok} or {run["fold"] for run in runs}
     tracks: defaultdict[str, list[Run]] = defaultdict(list)
     for run in runs:
         tracks[run["track"]].append(run)

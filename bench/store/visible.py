@@ -67,7 +67,7 @@ class Run:
         return self.row["status"] != "incompatible"
 
 
-_JSON = ("model_config", "task_config", "aggregate", "baselines", "notices", "split", "flags")
+_JSON = ("model_config", "task_config", "aggregate", "baselines", "notices", "split", "flags", "folds")
 _Key = tuple[str, int]
 
 

@@ -35,7 +35,6 @@ TASK = TaskSpec(
     baselines=("hvg", "pca"),
     default_dataset="pbmc68k",
     floor="random-embedding",
-    ceiling="one-hot-labels",
     config=ClusteringConfig,
     version="1",
     reference="doi:10.1186/s13059-025-03574-x",

@@ -53,7 +53,6 @@ TASK = TaskSpec(
     baselines=("hvg", "pca"),
     default_dataset="pbmc68k-semisim",
     floor="shuffle",
-    ceiling="one-hot-labels-jittered",
     config=IntegrationConfig,
     version="1",
     reference="doi:10.1038/s41592-021-01336-8",

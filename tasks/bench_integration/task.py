@@ -10,7 +10,7 @@ from bench import transductive
 from bench.data.exams import is_known, role_values
 from bench.data.features import ExpressionPCA
 from bench.errors import BadInput
-from bench.metrics.scib import integration_metrics
+from bench.metrics.scib import NEIGHBORS, integration_metrics
 from bench.tasks import Exam, MakeModel, Output, Score, Truth
 from bench_integration.plugin import ENGINE, TASK, IntegrationConfig
 
@@ -54,6 +54,12 @@ class Integration:
             label_aware=label_aware,
             notes=tuple(confounding(data)),
         )
+        scored = int(choice.scored.sum())
+        if scored <= NEIGHBORS:
+            raise BadInput(
+                f"task {TASK.name} needs more than {NEIGHBORS} cells whose labels count, here are {scored};"
+                " show fewer labels with --task-set label_fraction=0.1, or give more labelled cells."
+            )
         batches = role_values(data, "batch")[choice.rows]
         exam = transductive.exam_of(data, choice, {"batch": batches}, label_aware)
         cells = exam.parts["cells"]

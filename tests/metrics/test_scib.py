@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bench.metrics.neighbors import exact_neighbors
 from bench.metrics.scib import METRICS, integration_metrics, isolated, pcr, pcr_comparison
+from bench.metrics.silhouette import _cosine_to_all_others
 
 
 @pytest.fixture(autouse=True)
@@ -153,10 +154,31 @@ def test_too_few_cells_for_the_neighbourhoods_leave_them_undefined() -> None:
         assert found[name] is None, name
 
 
-def test_a_zero_vector_has_no_cosine() -> None:
+def test_one_zero_vector_does_not_undo_the_rest() -> None:
+    """Its cosine distance is 1 to every cell, as in scikit-learn; a cell without counts in the genes kept gives one."""
+    from sklearn.metrics import pairwise_distances
+
     x, labels, batches = toy()
     x[0] = 0
-    assert values(x, labels, batches, x)["bras"] is None
+    inside = labels == labels[0]
+    d, batch = pairwise_distances(x[inside], metric="cosine"), batches[inside]
+    own = (batch == batch[0]).sum() - 1
+    inner, outer = d[0][batch == batch[0]].sum() / own, d[0][batch != batch[0]].mean()
+    assert (inner, outer) == pytest.approx((1, 1))
+    width = _cosine_to_all_others(_unit(x[inside]), batch)
+    assert width[0] == pytest.approx((outer - inner) / max(inner, outer))
+    assert values(x, labels, batches, x)["bras"] is not None
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(x, axis=1, keepdims=True)
+    return np.divide(x, lengths, out=np.zeros(x.shape), where=lengths > 0)
+
+
+def test_a_type_of_one_cell_is_not_taken_for_the_isolated_one() -> None:
+    x, labels, batches = toy(300)
+    labels[0] = "alone"
+    assert values(x, labels, batches, x)["isolated_labels"] is not None
 
 
 def test_labels_a_model_has_seen_count_for_nothing() -> None:

@@ -124,6 +124,7 @@ _DEFAULT: dict[str, Any] = {
         "notices": [],
     },
     "fold": "all",
+    "folds": [],
     "split_seed": 0,
     "seed": 0,
     "track": "fitted",

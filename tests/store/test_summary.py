@@ -69,6 +69,29 @@ def test_skill_is_taken_against_the_controls_of_the_same_fold(tmp_path: Path) ->
     assert floor.cells[0].spread.mean == pytest.approx(0.1)
 
 
+def test_a_part_of_the_folds_is_not_the_whole(tmp_path: Path) -> None:
+    (exam,) = exams(tmp_path, donor("d1", 0.6, folds=["d1", "d2", "d3"]))
+    assert (entries(exam)["pca"].n_missing, entries(exam)["pca"].complete, exam.n_folds) == (2, False, 3)
+
+
+def test_a_score_that_is_not_defined_in_one_fold_has_no_skill(tmp_path: Path) -> None:
+    (exam,) = exams(tmp_path, donor("d1", 0.8), donor("d2", None))
+    cell = entries(exam)["pca"].cells[0]
+    assert (cell.spread.mean, cell.skill, cell.above_floor) == (0.8, None, False)
+
+
+def test_versions_of_a_metric_sit_different_exams(tmp_path: Path) -> None:
+    found = exams(tmp_path, donor("d1", 0.6), donor("d2", 0.6, task__metrics=[metric("f1", version="2")]))
+    assert len(found) == 2
+    reworded = exams(tmp_path / "2", donor("d1", 0.6), donor("d2", 0.6, task__metrics=[metric("f1", summary="other")]))
+    assert len(reworded) == 1
+
+
+def test_equals_share_a_rank(tmp_path: Path) -> None:
+    (overall,) = rank(exams(tmp_path, *(donor("d1", 0.6, model__name=name) for name in ("a", "b", "c"))))
+    assert [s.rank for s in overall.standings] == [1, 1, 1]
+
+
 def test_a_metric_may_have_a_floor_of_its_own(tmp_path: Path) -> None:
     controls = {"shuffled": [score("f1", 0.2)], "mean": [score("f1", 0.4)], "truth": [score("f1", 1.0)]}
     (exam,) = exams(tmp_path, donor("d1", 0.7, task__metrics=[metric("f1", floor="mean")], controls=controls))
