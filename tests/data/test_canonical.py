@@ -199,13 +199,16 @@ def test_a_missing_column_names_the_nearest() -> None:
         canonical.canonicalise(raw, spec(roles={"cell_type": "cell_typ"}))
 
 
-def test_unlabelled_cells_are_refused_or_dropped() -> None:
+def test_unlabelled_cells_are_refused_dropped_or_kept() -> None:
     raw = labelled(["x", None, "y", "x", None, "y"])
     roles = {"cell_type": "ct"}
     with pytest.raises(BadInput, match=r"cell_type is missing for 2 cells; use --data-set unlabelled=drop"):
         canonical.canonicalise(raw, spec(roles=roles))
     data = canonical.canonicalise(raw, spec(roles=roles, options={"unlabelled": "drop"}))
     assert list(data.obs_names) == ["a", "c", "d", "f"]
+    kept = canonical.canonicalise(raw, spec(roles=roles, options={"unlabelled": "keep"}))
+    assert kept.obs["cell_type"].isna().tolist() == [False, True, False, False, True, False]
+    assert "2 cells without cell_type kept, never scored." in kept.uns["notices"]
     with pytest.raises(BadInput, match=r"0 of 6 cells left"):
         canonical.canonicalise(labelled([None] * 6), spec(roles=roles, options={"unlabelled": "drop"}))
 
