@@ -17,6 +17,10 @@ from bench.runs import record as records
 SMALL = {"n_cells": 120, "n_genes": 200}
 
 
+def record_files(results: Path) -> list[Path]:
+    return sorted((results / "records").glob("??/*.json"))
+
+
 @pytest.fixture
 def blood(tmp_path: Path) -> Path:
     """Real cells as a user has them: counts in X, own column names, an embedding of their own."""
@@ -64,7 +68,7 @@ def test_a_stored_embedding_is_never_taken_for_a_model(blood: Path, tmp_path: Pa
     frame = bench.run(task="clustering", dataset=blood, embedding="pca", **asked)
     assert set(frame["model"]) == {"obsm:pca"}
     assert set(frame["weights"]) == {"unverified"}
-    kept = [records.read(p) for p in records.paths(tmp_path / "results")]
+    kept = [records.read(p) for p in record_files(tmp_path / "results")]
     stored = next(r for r in kept if r["embedding"])
     assert stored["embedding"] == "pca"
     assert stored["model"]["distribution"] == ""
@@ -104,7 +108,7 @@ def test_two_copies_of_a_file_are_one_question(blood: Path, tmp_path: Path) -> N
         "pca", "clustering", [str(blood), str(copy)], obs=obs, seed=[0, 0], results=tmp_path / "r", executor="inline"
     )
     assert frame["run_id"].nunique() == 1
-    assert len(list(records.paths(tmp_path / "r"))) == 1
+    assert len(list(record_files(tmp_path / "r"))) == 1
 
 
 def test_a_damaged_cache_of_controls_is_made_anew(tmp_path: Path) -> None:
@@ -120,7 +124,7 @@ def test_a_damaged_cache_of_controls_is_made_anew(tmp_path: Path) -> None:
         assert json.loads(cache.read_text()) == json.loads(right)
         cache.write_text(damage)
         bench.run("hvg", "clustering", "simulated", data_set=SMALL, results=tmp_path, executor="inline", force=False)
-        assert all(records.read(p)["status"] == "ok" for p in records.paths(tmp_path))
+        assert all(records.read(p)["status"] == "ok" for p in record_files(tmp_path))
 
 
 def test_files_can_be_read_by_colleagues(tmp_path: Path) -> None:
@@ -128,7 +132,7 @@ def test_files_can_be_read_by_colleagues(tmp_path: Path) -> None:
     bench.run("pca", "clustering", "simulated", data_set=SMALL, results=tmp_path, executor="inline")
     plain = tmp_path / "plain"
     plain.touch()
-    for path in (*records.paths(tmp_path), *(tmp_path / "controls").iterdir(), *(tmp_path / "outputs").iterdir()):
+    for path in (*record_files(tmp_path), *(tmp_path / "controls").iterdir(), *(tmp_path / "outputs").iterdir()):
         assert path.stat().st_mode == plain.stat().st_mode
 
 
@@ -136,5 +140,5 @@ def test_the_memory_of_a_run_is_its_own(tmp_path: Path) -> None:
     """However much the process that started it holds."""
     held = np.ones(150_000_000)  # 1.2 GB
     bench.run("pca", "clustering", "simulated", data_set=SMALL, results=tmp_path)
-    (path,) = records.paths(tmp_path)
+    (path,) = record_files(tmp_path)
     assert 100e6 < records.read(path)["cost"]["peak_rss_bytes"] < held.nbytes

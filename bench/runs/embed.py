@@ -15,7 +15,7 @@ from bench.data import files
 from bench.errors import BadInput
 from bench.runs.choose import configured, resolve_dataset
 from bench.runs.meter import Meter
-from bench.runs.models import LABEL, Embedder
+from bench.runs.models import LABEL, Embedder, configured_model
 from bench.specs import Cap, DatasetSpec, ModelSpec, load_target
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def embed(
     spec, dataset = embedding_model(model), _file(data, obs or {}, layer, data_set or {})
     if spec.fits != "labels":  # a model that learns no labels does not care where they are missing
         dataset = replace(dataset, roles={r: c for r, c in dataset.roles.items() if r != LABEL})
-    make = _maker(spec, set or {}, weights, seed, device)
+    ready = configured(spec, set or {}, weights)
+    make = configured_model(spec, ready.config, ready.weights, seed, device)
     source = load_target(dataset.target)(**dataset.params)
     notices: list[str] = []
     names = cell_names(source.obs, data.name, notices)
@@ -103,15 +104,6 @@ def embedding_model(name: str) -> ModelSpec:
             f"model {name} does not embed cells, it gives {', '.join(sorted(spec.gives))}. These do: {able}."
         )
     return spec
-
-
-def _maker(spec: ModelSpec, options: Mapping[str, Any], weights: str, seed: int, device: str) -> Any:
-    from bench.config import build
-
-    ready = configured(spec, options, weights)
-    config = build(spec.config, ready.config, f"model {spec.name}")
-    path = Path(ready.weights) if ready.weights not in ("", "untrained") else ready.weights or None
-    return lambda: load_target(spec.target)(config, weights=path, seed=seed, device=device)
 
 
 def _file(data: Path, obs: Mapping[str, str], layer: str, options: Mapping[str, Any]) -> DatasetSpec:

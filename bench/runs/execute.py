@@ -88,10 +88,7 @@ def bare_model(job: Job, spec: ModelSpec) -> Callable[[], Any]:
     """A factory of fresh, configured, seeded models."""
     if job.embedding:
         return stored.stored_model(job.embedding, job.dataset)
-    model_class = load_target(spec.target)
-    config = build(spec.config, job.model_config, f"model {job.model}")
-    weights = Path(job.weights) if job.weights not in ("", "untrained") else job.weights or None
-    return lambda: model_class(config, weights=weights, seed=job.seed, device=job.device)
+    return models.configured_model(spec, job.model_config, job.weights, job.seed, job.device)
 
 
 def score_controls(task: Task, exam: Exam, truth: Truth, split_seed: int) -> ControlScores:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import answers
+from bench.capabilities import ModelClass, Weights
+from bench.config import build
 from bench.data.identity import cells_hash
 from bench.runs.meter import Meter
 from bench.specs import BridgeSpec, Cap, ModelSpec, load_target
@@ -136,6 +139,28 @@ def factory(
     if needs is Cap.PREDICTS_LABELS:
         return lambda: Predictor(made(make, meter), spec, meter, bridged=False)
     return make
+
+
+def configured_model(
+    spec: ModelSpec, config: Mapping[str, Any], weights: str, seed: int, device: str
+) -> Callable[[], Any]:
+    """A factory of fresh bare models.
+
+    Parameters
+    ----------
+    spec
+        Of the model.
+    config
+        Its options.
+    weights
+        Path, `"untrained"`, or empty for a model that has none.
+    seed, device
+        Handed to the model.
+    """
+    model_class: ModelClass = load_target(spec.target)
+    options = build(spec.config, config, f"model {spec.name}")
+    given: Weights = Path(weights) if weights not in ("", "untrained") else "untrained" if weights else None
+    return lambda: model_class(options, weights=given, seed=seed, device=device)
 
 
 def made(make: Callable[[], Any], meter: Meter) -> Any:

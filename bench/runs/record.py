@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -204,11 +203,6 @@ def attempts(results: Path, run_id: str) -> list[tuple[int, Path]]:
         if number.isdigit():
             found.append((int(number), path))
     return sorted(found)
-
-
-def paths(results: Path) -> Iterator[Path]:
-    """Every record file of a results folder, in a stable order."""
-    yield from sorted((results / "records").glob("??/*.*.json"))
 
 
 def read(path: Path) -> Record:

@@ -107,25 +107,6 @@ def sql(store: Store, text: str) -> pd.DataFrame:
         raise BadInput(f"--sql: {error}") from None
 
 
-def find_run(store: Store, run_id: str) -> dict[str, Any]:
-    """The visible attempt of one run, by its id or the beginning of it, as a dict of columns.
-
-    Raises
-    ------
-    BadInput
-        If no run, or more than one, has such an id.
-    """
-    with explained(store.path), store.connection() as connection:
-        found = _dicts(connection.execute("SELECT * FROM runs WHERE starts_with(run_id, ?) ORDER BY run_id", [run_id]))
-        if not found:
-            known = [row[0] for row in connection.execute("SELECT run_id FROM runs ORDER BY created DESC").fetchall()]
-            raise unknown("run", run_id, known, "See `bench results`.")
-    if len(found) > 1:
-        some = ", ".join(run["run_id"] for run in found[:5])
-        raise BadInput(f"{len(found)} runs begin with {run_id!r} ({some}); give more of the id.")
-    return found[0]
-
-
 def _where(filters: dict[str, Filter]) -> tuple[str, list[Any]]:
     clauses, parameters = [], []
     for name, wanted in filters.items():

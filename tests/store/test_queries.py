@@ -75,17 +75,6 @@ def test_sql_answers_any_select(store: Store) -> None:
     assert config["k"].tolist() == ["50"]
 
 
-def test_a_run_is_found_by_the_beginning_of_its_id(store: Store) -> None:
-    run_id = queries.results(store)["run_id"][0]
-    assert queries.find_run(store, run_id[:12])["run_id"] == run_id
-    with pytest.raises(BadInput, match="3 runs begin with ''"):
-        queries.find_run(store, "")
-    with pytest.raises(BadInput, match="unknown run 'zzz'"):
-        queries.find_run(store, "zzz")
-    with pytest.raises(BadInput, match="unknown run '%'"):
-        queries.find_run(store, "%")
-
-
 def test_exports_hold_every_score(store: Store, tmp_path: Path) -> None:
     import pandas as pd
 
