@@ -41,12 +41,31 @@ class NoConfig:
 
 
 @dataclass(frozen=True)
+class RemoteFile:
+    """One file that `bench fetch` downloads, and how to know that it arrived whole."""
+
+    name: str
+    """The name it is kept under."""
+    urls: tuple[str, ...] = ()
+    """Where it is, then its mirrors; empty where it cannot be had without a login."""
+    sha256: str = ""
+    """Of the bytes at the address; empty where nobody published it: the file is then unverified."""
+    md5: str = ""
+    """Where the publisher gives only this."""
+    size: int | None = None
+    """Bytes."""
+    kind: Literal["", "hdf5", "gzip", "zip", "tar", "parquet", "text"] = ""
+    """What its first bytes must say; empty: anything but an HTML page or a git-LFS pointer."""
+    unpack: bool = False
+    """Whether a compressed file is kept as what is inside: a `.gz` as the file without it, an archive as a folder."""
+
+
+@dataclass(frozen=True)
 class WeightsSpec:
     """Published weights: what to fetch and how to know it arrived whole."""
 
     summary: str
-    files: Mapping[str, str] = field(default_factory=dict)
-    """File name -> sha256."""
+    files: tuple[RemoteFile, ...] = ()
     source: str = ""
     licence: str = ""
 
@@ -71,6 +90,9 @@ class ModelSpec:
     gene_ids: Literal["any", "symbol", "ensembl"] = "any"
     species: frozenset[str] = frozenset()
     """Species the model knows; empty means any."""
+    vocabulary: str = ""
+    """`"package.module:function"`, called as `function(config, weights=..., species=...)`: the gene ids (of the kind
+    `gene_ids`) it knows, as a frozenset; empty: it takes any gene."""
     weights: WeightsSpec | None = None
     commands: Mapping[str, str] = field(default_factory=dict)
     """Verbs beyond scoring, such as `{"pretrain": "package.train:pretrain"}`."""
@@ -167,6 +189,12 @@ class DatasetSpec:
     study: str = ""
     """Cells of one study never sit on both sides of a test."""
     n_obs: int | None = None
+    files: tuple[RemoteFile, ...] = ()
+    """What `bench fetch dataset` downloads first; `target` then gets `path`, the file or, of several, their folder."""
+    manual: str = ""
+    """One sentence: how to get the files by hand, where a login or a licence stands before them."""
+    unverified: str = ""
+    """What is known of this dataset from memory only; empty where it was checked against a public source."""
     sha256: str = ""
     """Of the content; empty for generated data, whose identity is `version` and `params`."""
     semi_simulated: bool = False

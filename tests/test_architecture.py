@@ -12,10 +12,12 @@ ROOT = Path(__file__).parents[1]
 PLUGIN_ROOTS = ("models", "tasks", "datasets", "leaderboard")
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"bench.specs", "bench.errors", "bench.atomic", "bench.metrics"}),
-    frozenset({"bench.hookspecs", "bench.capabilities", "bench.config", "bench.data", "bench.heads"}),
+    frozenset({"bench.hookspecs", "bench.capabilities", "bench.config", "bench.data", "bench.heads"})
+    | frozenset({"bench.downloads", "bench.genes", "bench.weights"}),
     frozenset({"bench.catalogue", "bench.tasks", "bench.answers", "bench.transductive"}),
     frozenset({"bench.runs"}),
     frozenset({"bench.store"}),
+    frozenset({"bench.conformance", "bench.diagnosis", "bench.preparation", "bench.scaffold"}),
     frozenset({"bench.api", "bench.cli"}),
 )
 """From the ground up; a module imports its own floor and those below."""

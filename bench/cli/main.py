@@ -20,6 +20,11 @@ VERBS = (
     CommandSpec("results", "Show what was measured.", "bench.cli.results:results"),
     CommandSpec("index", "Bring the index of the results up to date.", "bench.cli.index:index"),
     CommandSpec("embed", "Embed the cells of a file with a model.", "bench.cli.embed:embed"),
+    CommandSpec("doctor", "Say what is wrong with a dataset, or with this installation.", "bench.cli.doctor:doctor"),
+    CommandSpec("data", "Look at a file, and make it ready: show, prepare.", "bench.cli.data:app"),
+    CommandSpec("fetch", "Download public datasets and published weights.", "bench.cli.fetch:app"),
+    CommandSpec("plugin", "Start a plugin of your own, and examine any: new, check.", "bench.cli.plugin:app"),
+    CommandSpec("diff", "Say what differs between two runs, and whether it matters.", "bench.cli.diff:diff"),
 )
 HELP = """Is this single-cell model better than PCA, scVI or logistic regression, on my data, and at what cost?
 

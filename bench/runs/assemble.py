@@ -118,7 +118,7 @@ def _weights_status(spec: ModelSpec, weights: str, sha256: str) -> str:
         return "none"
     if weights == "untrained":
         return "untrained"
-    return "published" if sha256 in spec.weights.files.values() else "unverified"
+    return "published" if sha256 in {file.sha256 for file in spec.weights.files} else "unverified"
 
 
 def _task_part(spec: TaskSpec, config: dict[str, Any], bridge: str) -> TaskPart:
