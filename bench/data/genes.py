@@ -63,7 +63,7 @@ def canonical_var(var: pd.DataFrame, options: DataOptions, where: str, notices: 
         {
             "gene_symbol": symbols or [""] * len(index),
             "ensembl_id": _unversioned(ids or [""] * len(index), notices),
-            "feature_types": _feature_types(var),
+            "feature_types": names.clean(_feature_types(var), f"{where}: feature type"),
         },
         index=pd.Index(index, dtype=object),
         dtype=object,

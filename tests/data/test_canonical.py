@@ -257,6 +257,12 @@ def test_a_biotype_is_no_modality() -> None:
     assert set(canonical.canonicalise(cells(var=var), spec()).var["feature_types"]) == {"Gene Expression"}
 
 
+def test_a_kind_of_feature_is_text_that_can_be_printed() -> None:
+    var = pd.DataFrame({"feature_types": ["GEX", "GEX", "\x1b", "GEX"]}, index=list("ABCD"))
+    with pytest.raises(BadInput, match=r"feature type '\\x1b' \(position 2\) holds control characters"):
+        canonical.canonicalise(cells(var=var), spec())
+
+
 def test_a_gene_and_an_antibody_of_one_name_are_no_duplicates() -> None:
     var = pd.DataFrame({"feature_types": ["GEX", "GEX", "ADT", "ADT"]}, index=["CD3", "CD4", "CD4", "CD8"])
     data = canonical.canonicalise(cells(var=var), spec())
