@@ -1,0 +1,1 @@
+"""Which genes there are: their symbols, Ensembl ids, biotypes and positions, and what a model knows of them."""
