@@ -243,14 +243,18 @@ class Process:
 
 
 def worker_environment(job: Job, controls: Path, workers: int) -> dict[str, str]:
-    """Environment of a worker: compilation caches, a fair share of the cores, no GPU unless asked for."""
+    """Environment of a worker: that of any child process, and where controls are kept."""
+    return {**child_environment(job.device, workers), CONTROLS: str(controls)}
+
+
+def child_environment(device: str, workers: int = 1) -> dict[str, str]:
+    """Environment of a child process: compilation caches, a fair share of the cores, no GPU unless asked for."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = str(max(1, cores // workers))
     chosen = {
         "BENCH_SUPERVISOR": str(os.getpid()),
         "BENCH_CACHE_DIR": str(cache_dir()),
         "PYTHONPATH": os.pathsep.join(os.path.abspath(p) for p in _python_path()),  # its folder is another one
-        CONTROLS: str(controls),
         "MPLBACKEND": "Agg",
         "PYTHONHASHSEED": "0",
         # a new process would pay some 40 s of compilation each time; see the libraries' documentation
@@ -260,7 +264,7 @@ def worker_environment(job: Job, controls: Path, workers: int) -> dict[str, str]
         "NUMBA_CACHE_DIR": str(cache_dir() / "numba"),
     }
     defaults = {f"{library}_NUM_THREADS": threads for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-    if job.device == "cpu":
+    if device == "cpu":
         chosen |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
     return {**defaults, **os.environ, **chosen}
 
