@@ -32,11 +32,13 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class _Look:
+class Look:
     """One place where counts could be, looked at."""
 
     origin: str
+    """`X`, the name of a layer, or `raw`."""
     matrix: sparse.csr_matrix | None
+    """None where there are no numbers, or a damaged matrix."""
     fault: str
     """Why these are not counts; empty where every finite value is an integer."""
 
@@ -65,7 +67,7 @@ def find(raw: ad.AnnData, layer: str, where: str) -> Counts:
     sources = _sources(raw)
     if layer and layer not in sources:
         raise unknown(f"layer of {where}:", layer, sources)
-    looks: list[_Look] = []
+    looks: list[Look] = []
     for stage in [[layer]] if layer else _stages(sources):
         seen = [_look(name, sources[name][0]) for name in stage]
         fit = [look for look in seen if not look.fault]
@@ -77,6 +79,37 @@ def find(raw: ad.AnnData, layer: str, where: str) -> Counts:
         looks += seen
     found = "; ".join(f"{look.origin} {look.fault}" for look in looks) or "X is missing"
     raise BadInput(f"{where}: {found}; give raw counts, and their place with --layer.")
+
+
+def survey(raw: ad.AnnData, layer: str = "") -> list[Look]:
+    """Every place where counts could be, in the order `find` tries them; only `layer` where it is named and exists."""
+    sources = _sources(raw)
+    places = [layer] if layer in sources else [name for stage in _stages(sources) for name in stage]
+    return [_look(name, sources[name][0]) for name in places]
+
+
+def faults(look: Look, cells: pd.Index, genes: pd.Index) -> list[str]:
+    """What is wrong with integers that are to be counts: not finite, negative, too large; with number and first place.
+
+    Parameters
+    ----------
+    look
+        With a matrix.
+    cells, genes
+        Names of its rows and columns.
+    """
+    matrix, found = look.matrix, []
+    assert matrix is not None  # as is said above
+    for bad, kind in (
+        (~np.isfinite(matrix.data), "NaN or infinite"),
+        (matrix.data < 0, "negative"),
+        (matrix.data > LARGEST, f"too large (above {LARGEST:,}) to be"),
+    ):
+        if bad.any():
+            cell, gene = _first(matrix, bad)
+            place = f"cell {str(cells[cell])!r}, gene {str(genes[gene])!r}"
+            found.append(f"{look.origin} has {np.count_nonzero(bad):,} {kind} values (first: {place})")
+    return found
 
 
 def _sources(raw: ad.AnnData) -> dict[str, tuple[Any, pd.DataFrame]]:
@@ -96,19 +129,19 @@ def _stages(sources: dict[str, Any]) -> list[list[str]]:
     return [[name for name in stage if name in sources] for stage in stages]
 
 
-def _look(origin: str, values: Any) -> _Look:
+def _look(origin: str, values: Any) -> Look:
     dtype = np.dtype(getattr(values, "dtype", object))
     if dtype.kind not in "biuf":
-        return _Look(origin, None, f"holds {dtype}, not numbers")
+        return Look(origin, None, f"holds {dtype}, not numbers")
     matrix = sparse.csr_matrix(values)
     try:
         matrix.check_format(full_check=True)  # indices from a file may point outside the matrix
     except ValueError as error:
-        return _Look(origin, None, f"is a damaged sparse matrix ({error})")
+        return Look(origin, None, f"is a damaged sparse matrix ({error})")
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()
-    return _Look(origin, matrix, _not_integers(matrix))
+    return Look(origin, matrix, _not_integers(matrix))
 
 
 def _not_integers(matrix: sparse.csr_matrix) -> str:
@@ -133,22 +166,14 @@ def _range(values: np.ndarray) -> tuple[float, float]:
 
 
 def _checked(
-    look: _Look, raw: ad.AnnData, sources: dict[str, tuple[Any, pd.DataFrame]], *, named: bool, where: str
+    look: Look, raw: ad.AnnData, sources: dict[str, tuple[Any, pd.DataFrame]], *, named: bool, where: str
 ) -> Counts:
     """The counts as float32, once they are known to be non-negative, finite and exact."""
     matrix, (values, var) = look.matrix, sources[look.origin]
     assert matrix is not None  # a look without a fault has a matrix
-    for bad, kind in (
-        (~np.isfinite(matrix.data), "NaN or infinite"),
-        (matrix.data < 0, "negative"),
-        (matrix.data > LARGEST, f"too large (above {LARGEST:,}) to be"),
-    ):
-        if bad.any():
-            cell, gene = _first(matrix, bad)
-            raise BadInput(
-                f"{where}: {look.origin} has {np.count_nonzero(bad):,} {kind} values"
-                f" (first: cell {str(raw.obs_names[cell])!r}, gene {str(var.index[gene])!r}); give raw counts."
-            )
+    wrong = faults(look, raw.obs_names, var.index)
+    if wrong:
+        raise BadInput(f"{where}: {'; '.join(wrong)}; give raw counts.")
     counts = sparse.csr_matrix(matrix, dtype=np.float32, copy=True)
     counts.eliminate_zeros()
     notices = [] if named or look.origin == "X" else [f"counts taken from {look.origin!r}: X holds no integers."]

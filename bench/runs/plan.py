@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.catalogue import Reason, bridge_for, catalogue, check
 from bench.config import as_dict, names
@@ -17,6 +17,9 @@ from bench.runs.choose import Candidate
 from bench.runs.job import Job
 from bench.runs.request import MAX_SEED, Request, Splitting, assign
 from bench.specs import DatasetSpec, ModelSpec, TaskSpec, load_target
+
+if TYPE_CHECKING:
+    from bench.genes.vocabulary import Suitability
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ class Plan:
 
     jobs: tuple[Job, ...]
     refusals: tuple[Refusal, ...]
-    facts: Mapping[str, DataFacts]
-    """By dataset identity."""
+    facts: Mapping[tuple[str, str], DataFacts]
+    """By model and dataset identity: what a model makes of the genes is told with them."""
 
 
 def plan(request: Request) -> Plan:
@@ -74,7 +77,7 @@ def plan(request: Request) -> Plan:
     datasets = choose.datasets(request, tasks)
     jobs: dict[str, Job] = {}
     refusals: list[Refusal] = []
-    facts: dict[str, DataFacts] = {}
+    facts: dict[tuple[str, str], DataFacts] = {}
     for dataset in choose.distinct([d for task in tasks for d in datasets[task.name]]):
         fitting = []
         for task, candidate in ((t, c) for t in tasks if dataset in datasets[t.name] for c in candidates[t.name]):
@@ -85,8 +88,15 @@ def plan(request: Request) -> Plan:
                 fitting.append((task, candidate))
         if fitting:
             examined = _Dataset.load(dataset, request.embedding)
-            facts[examined.identity] = examined.facts
-            for task, group in itertools.groupby(fitting, key=lambda pair: pair[0]):
+            genes = {c.spec.name: examined.suitability(c) for c in choose.distinct([c for _, c in fitting])}
+            facts |= {(name, examined.identity): examined.facts_with(found.notice) for name, found in genes.items()}
+            refusals += [
+                Refusal(c.spec, c.config, task, examined.spec, (Reason("genes", genes[c.spec.name].refusal),))
+                for task, c in fitting
+                if genes[c.spec.name].refusal
+            ]
+            suited = [(task, c) for task, c in fitting if not genes[c.spec.name].refusal]
+            for task, group in itertools.groupby(suited, key=lambda pair: pair[0]):
                 found = examined.jobs(task, [c for _, c in group], configs[task.name], request)
                 # the same question asked twice, of two copies of a file say, is one job
                 jobs |= {item.run_id: item for item in found if isinstance(item, Job)}
@@ -115,6 +125,20 @@ class _Dataset:
                 canonical.load_embedding(spec, embedding)  # a mistyped key is reported now
         facts = DataFacts(data.n_obs, data.n_vars, tuple(data.uns.get("notices", ())))
         return cls(spec, dataset_identity(spec), facts, data)
+
+    def suitability(self, candidate: Candidate) -> Suitability:
+        """Whether the genes are of use to a model; one that cannot tell stops no other."""
+        from bench.genes.vocabulary import Suitability, suitability
+
+        try:
+            with _plugin_code(f"model {candidate.spec.name} cannot tell which genes it knows"):
+                return suitability(self.data, candidate.spec, candidate.config, candidate.weights, self.spec)
+        except BadInput as error:
+            return Suitability(refusal=str(error))
+
+    def facts_with(self, notice: str) -> DataFacts:
+        """The facts, and one more notice if there is one."""
+        return dataclasses.replace(self.facts, notices=(*self.facts.notices, *([notice] if notice else [])))
 
     def jobs(
         self, task: TaskSpec, candidates: Sequence[Candidate], options: tuple[Any, int], request: Request

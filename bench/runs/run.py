@@ -93,7 +93,7 @@ def run(request: Request, policy: Policy, progress: Progress | None = None) -> O
         known = dict(done)
         with scratch(results) as folder:
             for ending in _endings(waiting, policy, results, folder, progress):
-                facts = planned.facts[ending.job.dataset_identity]
+                facts = planned.facts[ending.job.model, ending.job.dataset_identity]
                 known[ending.job.run_id] = _consume(results, ending, facts)
                 progress.ended(known[ending.job.run_id])
     return Outcome(tuple(known[job.run_id] for job in planned.jobs), planned.refusals)
