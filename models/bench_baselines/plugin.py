@@ -38,6 +38,11 @@ class ProjectionConfig:
 
 
 @dataclass(frozen=True)
+class CombatConfig(PCAConfig):
+    """Principal components after correction for batch."""
+
+
+@dataclass(frozen=True)
 class MLPConfig(GenesConfig):
     """A neural network on variable genes."""
 
@@ -55,7 +60,7 @@ class KNNConfig(PCAConfig):
 
 @hookimpl
 def bench_models() -> list[ModelSpec]:
-    """Six baselines."""
+    """Seven baselines."""
     return [
         ModelSpec(
             name="pca",
@@ -73,6 +78,18 @@ def bench_models() -> list[ModelSpec]:
             gives=EMBEDS,
             config=GenesConfig,
             reference="https://doi.org/10.1186/s13059-025-03574-x",
+            licence=LICENCE,
+        ),
+        ModelSpec(
+            name="combat",
+            summary="principal components of variable genes whose mean and variance are made alike over batches",
+            target="bench_baselines.combat:Combat",
+            gives=EMBEDS,
+            config=CombatConfig,
+            obs=("batch",),
+            inductive=False,
+            per_cell=False,
+            reference="https://doi.org/10.1093/biostatistics/kxj037",
             licence=LICENCE,
         ),
         ModelSpec(

@@ -19,7 +19,7 @@ from bench_baselines.plugin import MLPConfig, ProjectionConfig, bench_models
 from bench_baselines.projection import RandomProjection, gene_vector
 
 SPECS = {spec.name: spec for spec in bench_models()}
-EMBEDDERS = [name for name, spec in SPECS.items() if Cap.EMBEDS_CELLS in spec.gives]
+EMBEDDERS = [name for name, spec in SPECS.items() if Cap.EMBEDS_CELLS in spec.gives and spec.inductive]
 CLASSIFIERS = [name for name, spec in SPECS.items() if Cap.PREDICTS_LABELS in spec.gives]
 
 

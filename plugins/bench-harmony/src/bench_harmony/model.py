@@ -9,8 +9,8 @@ import harmonypy
 import numpy as np
 import pandas as pd
 
+from bench.data.batches import CorrectedCells, batch_labels
 from bench.data.features import ExpressionPCA
-from bench.errors import BadInput
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -35,7 +35,7 @@ class HarmonyModel:
         BadInput
             If there are not two batches, or the batch of a cell is missing.
         """
-        batches = _batches(cells)
+        batches = batch_labels(cells, "Harmony")
         pca = ExpressionPCA(self._config.n_components, self._config.n_genes, self._config.scale, self._seed)
         corrected = harmonypy.run_harmony(
             pca.fit(cells).transform(cells),
@@ -47,7 +47,8 @@ class HarmonyModel:
             verbose=False,
             random_state=self._seed,
         )
-        self._rows = pd.DataFrame(np.asarray(corrected.Z_corr, dtype=np.float32), index=cells.obs_names.copy())
+        vectors = np.asarray(corrected.Z_corr, dtype=np.float32)
+        self._cells = CorrectedCells("Harmony", cells.obs_names.copy(), vectors)
 
     def embed(self, cells: ad.AnnData) -> np.ndarray:
         """Return float32 (n_cells, n_components) of cells that were in `fit`, joined by name.
@@ -57,23 +58,4 @@ class HarmonyModel:
         BadInput
             If there are other cells among them.
         """
-        positions = self._rows.index.get_indexer(cells.obs_names)
-        if (positions < 0).any():
-            absent = cells.obs_names[positions < 0]
-            raise BadInput(
-                f"Harmony cannot embed cells it was not fitted on ({len(absent):,} of {cells.n_obs:,},"
-                f" first: {absent[0]!r}); use it for tasks that hold nothing out, such as integration."
-            )
-        return self._rows.to_numpy()[positions]
-
-
-def _batches(cells: ad.AnnData) -> np.ndarray:
-    if "batch" not in cells.obs:
-        raise BadInput("Harmony corrects for batch, but obs has no column 'batch'; map one with --obs batch=COLUMN.")
-    missing = int(cells.obs["batch"].isna().sum())
-    if missing:
-        raise BadInput(f"Harmony needs the batch of every cell, but obs['batch'] is missing for {missing:,} cells.")
-    batches = cells.obs["batch"].astype(str).to_numpy()
-    if len(np.unique(batches)) < 2:
-        raise BadInput(f"Harmony needs at least 2 batches to correct for, found 1 ({batches[0]!r}).")
-    return batches
+        return self._cells.of(cells)
