@@ -1,0 +1,136 @@
+"""Checks that a model looks at nothing it may not see, and leaves everything as it was."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import random
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.conformance.check import Failure, Skip, listening
+from bench.conformance.compare import difference, identical
+from bench.conformance.subject import LABEL, ModelSubject
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+PARTS = ("obs", "var", "uns", "obsm", "varm", "layers", "obsp", "varp")
+
+
+def labels(subject: ModelSubject) -> str:
+    """Labels that are hidden, shown or permuted do not change one bit, where the spec does not declare them.
+
+    The harness hides labels from such models anyway; here they are handed over on purpose. A label-aware
+    model is given the labels of `fit`, and other ones when it is asked.
+    """
+    if subject.cap == "PredictsLabels" and subject.spec.fits != "labels":
+        raise Skip(f"fits={subject.spec.fits!r}: it never sees a label")
+    other = subject.probe.copy()
+    other.obs[LABEL] = np.random.default_rng(3).permutation(other.obs[LABEL].to_numpy())
+    if subject.spec.fits == "labels":
+        answers = [_asked_with(subject, subject.fitted, cells) for cells in (subject.probe, other)]
+        _refuse_difference(answers, subject.reference, "when it is asked")
+        return "learns from labels as declared, and does not look at those of the cells it is asked about"
+    answers = []
+    for cells in (subject.probe, other):
+        shown = subject.seen(cells, labels=True)
+        answers.append(_asked_with(subject, subject.fit(shown), cells))
+    _refuse_difference(answers, _hidden(subject), "though fits is not 'labels'")
+    return "hidden, shown and permuted labels give the same bits"
+
+
+def input_kept(subject: ModelSubject) -> str:
+    """The cells a model is given are the same afterwards."""
+    cells = subject.to_fit(subject.probe)
+    cells.uns["notices"] = ["a note"]
+    before = fingerprint(cells)
+    model = subject.fit(cells)
+    _refuse_change(before, fingerprint(cells), "fit")
+    asked = subject.seen(subject.probe, labels=False)
+    before = fingerprint(asked)
+    subject.ask(model, asked)
+    _refuse_change(before, fingerprint(asked), "predict" if subject.cap == "PredictsLabels" else "embed")
+    return "nothing changed"
+
+
+def manners(subject: ModelSubject) -> str:
+    """Nothing is printed on stdout; what is done to global generators of random numbers is noted."""
+    before = _generators()
+    with listening() as heard:
+        subject.answer(subject.probe, subject.fit(subject.to_fit(subject.probe)))
+    after = _generators()
+    printed = heard.getvalue().strip()
+    if printed:
+        raise Failure(
+            f"prints {printed.splitlines()[0][:80]!r} on stdout, which belongs to answers; use logging or stderr"
+        )
+    touched = [name for name in before if before[name] != after[name]]
+    return f"note: moves the global generator of {', '.join(touched)}" if touched else "prints nothing"
+
+
+def fingerprint(cells: ad.AnnData) -> dict[str, str]:
+    """A hash of each part of an AnnData."""
+    matrix: Any = cells.X
+    kind = [type(matrix).__name__, str(matrix.shape), str(matrix.dtype)]
+    arrays = [getattr(matrix, name, matrix) for name in ("indptr", "indices", "data")]
+    parts = {"X": _digest([kind, [np.asarray(a).tobytes() for a in arrays]])}
+    for name in PARTS:
+        value = getattr(cells, name)
+        content = value if name in ("obs", "var") else {key: value[key] for key in value}
+        parts[name] = _digest(_plain(content))
+    return parts | {"raw": str(cells.raw is None)}
+
+
+def _plain(value: Any) -> Any:
+    """What is in a container, so that equal content gives equal bytes."""
+    if hasattr(value, "columns") and hasattr(value, "index"):
+        columns = [(str(c), str(value[c].dtype), list(map(str, value[c]))) for c in value.columns]
+        return [list(map(str, value.index)), columns]
+    if isinstance(value, dict):
+        return [(str(key), _plain(value[key])) for key in value]
+    if hasattr(value, "toarray"):
+        value = value.toarray()
+    return (str(value.dtype), value.shape, value.tobytes()) if isinstance(value, np.ndarray) else repr(value)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(pickle.dumps(value)).hexdigest()
+
+
+def _generators() -> dict[str, str]:
+    states = {"random": _digest(random.getstate()), "numpy": _digest(_plain(np.random.get_state()[1]))}
+    torch = sys.modules.get("torch")
+    return states | ({"torch": _digest(torch.get_rng_state().numpy().tobytes())} if torch else {})
+
+
+def _hidden(subject: ModelSubject) -> np.ndarray:
+    """The answer without labels; a model that cannot do without them has looked for them."""
+    try:
+        return subject.reference
+    except Exception as error:
+        raise Failure(
+            f"model uses labels: with them it answers, without them it raises {type(error).__name__}: {error};"
+            " declare fits='labels', or do without"
+        ) from None
+
+
+def _asked_with(subject: ModelSubject, model: Any, cells: ad.AnnData) -> np.ndarray:
+    return subject.ask(model, subject.seen(cells, labels=True))
+
+
+def _refuse_difference(answers: list[np.ndarray], reference: np.ndarray, when: str) -> None:
+    apart = max(0.0 if identical(answer, reference) else difference(answer, reference) for answer in answers)
+    if not all(identical(answer, reference) for answer in answers):
+        raise Failure(
+            f"model uses labels {when}: hidden, shown and permuted obs[{LABEL!r}] give different answers"
+            f" (by {apart:.1e} of the scale); leave that column alone, or declare fits='labels'"
+        )
+
+
+def _refuse_change(before: dict[str, str], after: dict[str, str], method: str) -> None:
+    changed = [name for name in before if before[name] != after[name]]
+    if changed:
+        raise Failure(f"model changed {', '.join(changed)} in {method}(); work on a copy of the cells")
