@@ -263,7 +263,7 @@ def check(model: ModelSpec, task: TaskSpec, dataset: DatasetSpec, bridge: str = 
                 f"model {model.name} knows {', '.join(sorted(model.species))},"
                 f" dataset {dataset.name} is {dataset.species}",
             ),
-            *(("requires", True, text) for text in _unmet(model.requires)),
+            *(("requires", True, text) for text in unmet(model.requires)),
         )
         if applies
     ]
@@ -279,7 +279,7 @@ def _bridge(model: ModelSpec, task: TaskSpec, chosen: str) -> BridgeSpec | None:
     return usable[0] if usable else None
 
 
-def _unmet(requires: tuple[str, ...]) -> list[str]:
+def unmet(requires: tuple[str, ...]) -> list[str]:
     """Requirements that are not installed; asked of the metadata, so nothing is imported."""
     if not requires:
         return []
