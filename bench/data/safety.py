@@ -73,7 +73,7 @@ def require_file(path: Path) -> None:
         If there is no such file, or it is a directory.
     """
     if path.is_dir():
-        raise BadInput(f"{path} is a directory; give a .h5ad file.")
+        raise BadInput(f"{path} {_folder(path)}")
     if path.is_file():
         return
     try:
@@ -83,6 +83,17 @@ def require_file(path: Path) -> None:
     near = difflib.get_close_matches(path.name, neighbours, n=1, cutoff=0.6)
     hint = f" Did you mean {str(path.with_name(near[0]))!r}?" if near else ""
     raise BadInput(f"dataset file not found: {path}.{hint} Datasets that come with bench: bench list datasets.")
+
+
+def _folder(path: Path) -> str:
+    """What a directory is, and what to give instead."""
+    if any((path / mark).is_file() for mark in (".zgroup", ".zattrs", "zarr.json")) or path.suffix == ".zarr":
+        make = 'python -c "import anndata; anndata.read_zarr(SOURCE).write_h5ad(TARGET)"'
+        return f"is a directory, a Zarr store; bench reads .h5ad files: {make} makes one."
+    if any((path / f"matrix.mtx{packed}").is_file() for packed in ("", ".gz")):
+        make = 'python -c "import scanpy; scanpy.read_10x_mtx(SOURCE).write_h5ad(TARGET)"'
+        return f"is a directory of 10x Genomics; bench reads .h5ad files: {make} makes one."
+    return "is a directory; give a .h5ad file."
 
 
 def available_memory() -> int:
