@@ -15,6 +15,7 @@ from bench.atomic import replacing
 from bench.data import safety
 from bench.data.cache import cache_dir
 from bench.data.options import DataOptions
+from bench.downloads import receipt
 from bench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def dataset_identity(spec: DatasetSpec) -> str:
 
 
 def content_sha256(spec: DatasetSpec) -> str:
-    """sha256 of the file, or of all files of a set; what the spec declares where there is no file."""
+    """sha256 of the file, of all files of a set or a folder; what the spec declares where there is no file."""
     path = spec.params.get("path")
     if not path:
         return spec.sha256
@@ -60,7 +61,23 @@ def content_sha256(spec: DatasetSpec) -> str:
 
         members = sets.read(Path(path)).members
         return _json_sha256([{"sha256": file_sha256(m.path), "as": m.modality, "obs": m.obs} for m in members])
-    return file_sha256(path)
+    return folder_sha256(path) if Path(path).is_dir() else file_sha256(path)
+
+
+def folder_sha256(path: str | Path) -> str:
+    """sha256 of the relative names and the contents of all files of a folder.
+
+    Hidden files and the receipts of `bench fetch` say nothing about the content and do not count.
+
+    Raises
+    ------
+    BadInput
+        If a file cannot be read.
+    """
+    folder = Path(path)
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    counted = [n for n in names if n != receipt.NAME and not n.startswith(".") and "/." not in n]
+    return _json_sha256([[name, file_sha256(folder / name)] for name in counted])
 
 
 def file_sha256(path: str | Path) -> str:

@@ -14,6 +14,7 @@ from bench.runs.record import CostPart, DatasetPart, ErrorPart, MetricPart, Mode
 from bench.runs.stored import model_spec
 from bench.runs.supervise import Ending
 from bench.specs import DatasetSpec, ModelSpec, TaskSpec
+from bench.weights import location
 
 UNKNOWN_ORIGIN = {
     "kind": "unverified",
@@ -118,7 +119,7 @@ def _weights_status(spec: ModelSpec, weights: str, sha256: str) -> str:
         return "none"
     if weights == "untrained":
         return "untrained"
-    return "published" if sha256 in {file.sha256 for file in spec.weights.files} else "unverified"
+    return "published" if location.published(sha256, spec.weights.files) else "unverified"
 
 
 def _task_part(spec: TaskSpec, config: dict[str, Any], bridge: str) -> TaskPart:

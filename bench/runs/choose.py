@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,14 @@ from typing import Any, TypeVar
 
 from bench.catalogue import catalogue
 from bench.config import as_dict, build, names
+from bench.downloads.fetch import located, total_size
+from bench.downloads.places import dataset_folder
+from bench.downloads.sizes import shown
 from bench.errors import BadInput, unknown
 from bench.runs.request import Request, Splitting, assign
 from bench.runs.stored import stored_spec
 from bench.specs import ROLES, DatasetSpec, ModelSpec, TaskSpec
+from bench.weights import location
 
 Item = TypeVar("Item")
 
@@ -67,14 +70,8 @@ def configured(spec: ModelSpec, options: Mapping[str, Any], weights: str) -> Can
         return Candidate(spec, config, "", "")
     if weights == "untrained":
         return Candidate(spec, config, weights, "")
-    path = Path(weights).expanduser().resolve()
-    if not weights or not path.exists():
-        what = f"weights not found: {path}." if weights else "needs weights."
-        raise BadInput(
-            f"model {spec.name}: {what} {spec.weights.summary} Get them from {spec.weights.source or 'its authors'}"
-            " and name the folder with --weights DIR, or ask for an untrained model with --weights untrained."
-        )
-    return Candidate(spec, config, str(path), weights_hash(path))
+    path = location.find(spec, weights)
+    return Candidate(spec, config, str(path), location.identity(path, spec.weights.files))
 
 
 def task_options(task: TaskSpec, values: Mapping[str, Any]) -> tuple[Any, int]:
@@ -101,13 +98,13 @@ def resolve_dataset(name: str, obs: Mapping[str, str], layer: str, options: Mapp
     Raises
     ------
     BadInput
-        If there is no such dataset, column, or option.
+        If there is no such dataset, column, or option, or its files have not been fetched.
     """
     for role in obs:
         if role not in ROLES:
             raise unknown("role", role, ROLES, "Write --obs ROLE=COLUMN.")
     if name in catalogue().datasets.specs:
-        return _with_options(_with_roles(catalogue().dataset(name), obs, layer), options)
+        return _with_options(_with_roles(_fetched(catalogue().dataset(name)), obs, layer), options)
     path = _path(name)
     if path.suffix == ".toml":
         from bench.data.sets import describe_set
@@ -118,6 +115,17 @@ def resolve_dataset(name: str, obs: Mapping[str, str], layer: str, options: Mapp
 
         return _with_options(describe(path, obs=obs, layer=layer), options)
     return catalogue().dataset(name)  # says what there is
+
+
+def _fetched(spec: DatasetSpec) -> DatasetSpec:
+    """A dataset whose `path` is where `bench fetch dataset` put its files."""
+    if not spec.files:
+        return spec
+    path = located(spec.files, dataset_folder(spec.name))
+    if path is None:
+        size = f" ({shown(total_size(spec.files))})" if all(f.urls for f in spec.files) else " tells how to get it"
+        raise BadInput(f"dataset {spec.name} is not on this machine: bench fetch dataset {spec.name}{size}.")
+    return dataclasses.replace(spec, params={**spec.params, "path": str(path)})
 
 
 def _with_roles(spec: DatasetSpec, obs: Mapping[str, str], layer: str) -> DatasetSpec:
@@ -159,18 +167,6 @@ def _path(name: str) -> Path:
     except (OSError, RuntimeError, ValueError) as error:
         raise BadInput(f"dataset {name[:80]!r} is neither a registered name nor a path: {error}.") from None
     return path
-
-
-def weights_hash(path: Path) -> str:
-    """sha256 of a weights file, or of the names and contents of a folder of them."""
-    digest = hashlib.sha256()
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    for file in files:
-        digest.update(file.relative_to(path).as_posix().encode())
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def distinct(items: Sequence[Item]) -> list[Item]:

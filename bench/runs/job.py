@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.specs import DatasetSpec
+from bench.specs import DatasetSpec, RemoteFile
 
 PROTOCOL = 1
 """Raised when the harness itself changes what a score means; part of every run's identity."""
@@ -89,6 +89,7 @@ class Job:
         values = json.loads(text)
         dataset = values["dataset"]
         dataset["modalities"] = frozenset(dataset["modalities"])
+        dataset["files"] = tuple(RemoteFile(**{**file, "urls": tuple(file["urls"])}) for file in dataset["files"])
         lists = {name: tuple(values[name]) for name in ("folds", "metric_versions")}
         return cls(**{**values, **lists, "dataset": DatasetSpec(**dataset)})
 
