@@ -11,7 +11,8 @@ import typer
 from bench.catalogue import catalogue
 from bench.cli import complete, tables
 from bench.config import describe
-from bench.specs import DatasetSpec, ModelSpec, TaskSpec
+from bench.downloads.sizes import shown
+from bench.specs import DatasetSpec, ModelSpec, RemoteFile, TaskSpec
 
 
 def show(
@@ -33,10 +34,12 @@ def show(
         typer.echo(json.dumps({**facts(spec), "options": options(spec)}, indent=1))
         return
     for key, value in facts(spec).items():
-        if value not in ("", None, [], {}):
+        if key != "files" and value not in ("", None, [], {}):
             typer.echo(f"{key + ':':16} {_line(value)}")
     if isinstance(spec, TaskSpec):
         tables.print_rows([_metric_row(m) for m in spec.metrics], title="metrics")
+    if remote := files(spec):
+        tables.print_rows([_file_row(f) for f in remote], title="files")
     tables.print_rows(options(spec), title={"model": "--set", "task": "--task-set", "dataset": "--data-set"}[kind])
 
 
@@ -49,10 +52,19 @@ def facts(spec: Any) -> dict[str, Any]:
             continue
         if field.name in ("metrics", "bridges"):
             value = [v.name for v in value]
+        elif field.name == "files":
+            value = [dataclasses.asdict(v) for v in value]
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
             value = dataclasses.asdict(value)
         values[field.name] = sorted(value) if isinstance(value, frozenset) else value
     return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+def files(spec: Any) -> tuple[RemoteFile, ...]:
+    """What `bench fetch` downloads for a dataset, or for the weights of a model."""
+    if isinstance(spec, ModelSpec):
+        return spec.weights.files if spec.weights else ()
+    return getattr(spec, "files", ())
 
 
 def options(spec: ModelSpec | TaskSpec | DatasetSpec) -> list[dict[str, str]]:
@@ -82,6 +94,15 @@ def _metric_row(metric: Any) -> dict[str, str]:
     }
 
 
+def _file_row(file: RemoteFile) -> dict[str, str]:
+    return {
+        "name": file.name,
+        "size": shown(file.size),
+        "checksum": "published" if file.sha256 or file.md5 else "none published",
+        "urls": "\n".join(file.urls) or "none",
+    }
+
+
 def _bound(value: float | None) -> str:
     return "∞" if value is None else f"{value:g}"
 
@@ -90,5 +111,5 @@ def _line(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     if isinstance(value, dict):
-        return ", ".join(f"{k}={v}" for k, v in value.items())
+        return ", ".join(f"{k}={v}" for k, v in value.items() if k != "files" and v not in ("", None))
     return str(value)
