@@ -8,6 +8,8 @@ JOBS ?= 2
 TORCH := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 INSTALLED := $(VENV)/.installed
+PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
+COMPILED := plugins/bench-scanorama
 RUN := $(BIN)/bench run --results $(RESULTS) --jobs $(JOBS)
 
 .PHONY: help demo test slow lint types format install clean
@@ -56,7 +58,9 @@ $(INSTALLED): pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml
 	else index=""; echo "PyTorch's CPU wheels are out of reach: pip takes the build its index offers (it may bring CUDA, some GB)"; fi; \
 	$(PIP) $$index "$(TORCH)"
 	$(PIP) --build-constraint constraints.txt -e . --group dev
-	$(PIP) --build-constraint constraints.txt $(patsubst %/pyproject.toml,-e %,$(wildcard plugins/*/pyproject.toml))
+	$(PIP) --build-constraint constraints.txt $(addprefix -e ,$(filter-out $(COMPILED),$(PLUGINS)))
+	@for plugin in $(COMPILED); do $(PIP) --build-constraint constraints.txt -e $$plugin >/dev/null 2>&1 || \
+	  echo "$$plugin is left out: it could not be installed. One of its dependencies is compiled, which takes a C++ compiler (apt install g++); then: $(BIN)/pip install -c constraints.txt -e $$plugin" >&2; done
 	@touch $(INSTALLED)
 
 clean:

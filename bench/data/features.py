@@ -96,7 +96,7 @@ class VariableGenes:
         BadInput
             If the cells lack a gene that was chosen.
         """
-        values = lognorm(cells.X)[:, _positions(cells, self.genes)].toarray()
+        values = lognorm(cells.X)[:, gene_positions(cells, self.genes)].toarray()
         if self.scale:
             values -= self._mean
             values /= self._scale
@@ -138,7 +138,14 @@ class ExpressionPCA:
         return self._pca.transform(self._features.transform(cells)).astype(np.float32)
 
 
-def _positions(cells: ad.AnnData, genes: np.ndarray) -> np.ndarray:
+def gene_positions(cells: ad.AnnData, genes: np.ndarray) -> np.ndarray:
+    """Positions (n_genes,) of the genes a model was fitted on, by name.
+
+    Raises
+    ------
+    BadInput
+        If the cells lack one of them.
+    """
     positions = cells.var_names.get_indexer(genes)
     if (positions < 0).any():
         absent = genes[positions < 0]

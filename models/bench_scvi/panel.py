@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from bench.data.features import highly_variable
+from bench.data.features import gene_positions, highly_variable
 from bench.errors import BadInput
 
 BATCH, LABEL = "batch", "label"
@@ -58,14 +58,7 @@ class Panel:
         BadInput
             If the cells lack a gene of the panel.
         """
-        positions = cells.var_names.get_indexer(self.genes)
-        absent = self.genes[positions < 0]
-        if len(absent):
-            raise BadInput(
-                f"{len(absent)} of {len(self.genes)} genes the model was fitted on are not in these cells"
-                f" (first: {absent[0]!r}); give it the same genes."
-            )
-        counts = _counts(cells, positions)
+        counts = _counts(cells, gene_positions(cells, self.genes))
         obs = pd.DataFrame({LABEL: UNLABELLED, BATCH: self.batch or "all"}, cells.obs_names)
         return _table(counts, obs, self.genes)
 

@@ -1,0 +1,1 @@
+"""CellTypist as a model of `bench`."""

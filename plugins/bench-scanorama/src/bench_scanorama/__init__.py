@@ -1,0 +1,1 @@
+"""Scanorama as a model of `bench`."""
