@@ -133,8 +133,14 @@ def gene_table(species: str) -> pd.DataFrame:
 
 def at_hand(species: str) -> bool:
     """Whether `gene_table` needs no network for a species; False where there is no such table."""
+    from bench.downloads.fetch import located
+
     source = SOURCES.get(species)
-    return source is not None and all((_folder() / file.name).is_file() for file in source.files)
+    if source is None:
+        return False
+    if os.environ.get(LOCAL):
+        return all((_folder() / file.name).is_file() for file in source.files)
+    return located(source.files, _folder()) is not None
 
 
 def provenance(species: str) -> dict[str, Any]:
@@ -174,7 +180,7 @@ def _located(species: str, source: Source) -> list[Path]:
         return [folder / file.name for file in source.files]
     from bench.downloads.fetch import fetch
 
-    manual = f"Or put the files into any folder and name it with {LOCAL}=DIR."
+    manual = f"{LOCAL}=DIR names a folder that has the files."
     return fetch(source.files, folder, what=f"the gene table of {species}", manual=manual)
 
 
