@@ -25,8 +25,15 @@ def published(shared: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache in which the published files stay parsed."""
+    return tmp_path_factory.mktemp("parsed")
+
+
 @pytest.fixture
-def real(published: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def real(published: Path, cache: Path, parsed: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The published files as local tables."""
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(parsed))
     monkeypatch.setenv("BENCH_GENE_TABLES", str(published))
     return published

@@ -142,7 +142,7 @@ def test_local_tables_must_be_there(own: Path) -> None:
 
 def test_other_species_have_none(cache: Path) -> None:
     assert not tables.at_hand("rat")
-    with pytest.raises(BadInput, match="unknown species 'rat'.*human, mouse"):
+    with pytest.raises(BadInput, match=r"unknown species 'rat'.*human, mouse"):
         gene_table("rat")
 
 
