@@ -84,8 +84,8 @@ def light_import(subject: Declared) -> str:
 
 def serialisable_config(subject: Declared) -> str:
     """Options survive a record: frozen, plain values, each with a sentence of help."""
-    cls = subject.spec.config
-    if not dataclasses.is_dataclass(cls) or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+    cls: Any = subject.spec.config
+    if not cls.__dataclass_params__.frozen:
         raise Failure(f"{cls.__name__} is no frozen dataclass; write @dataclass(frozen=True)")
     default = config.build(cls, {}, subject.owner)
     try:

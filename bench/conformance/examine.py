@@ -17,9 +17,9 @@ from typing import Any, Literal
 
 from bench.catalogue import catalogue, unmet
 from bench.conformance.check import Check
-from bench.conformance.child import Request
 from bench.conformance.kit import checks
 from bench.conformance.report import Report, Row
+from bench.conformance.request import Request
 from bench.errors import BadInput, unknown
 from bench.runs.choose import configured, task_options
 from bench.runs.supervise import POLL_SECONDS, child_environment

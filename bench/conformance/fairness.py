@@ -101,7 +101,7 @@ def _digest(value: Any) -> str:
 
 
 def _generators() -> dict[str, str]:
-    states = {"random": _digest(random.getstate()), "numpy": _digest(_plain(np.random.get_state()[1]))}
+    states = {"random": _digest(random.getstate()), "numpy": _digest(repr(np.random.get_state(legacy=False)))}
     torch = sys.modules.get("torch")
     return states | ({"torch": _digest(torch.get_rng_state().numpy().tobytes())} if torch else {})
 
