@@ -12,9 +12,9 @@ def resolved(url: str) -> str:
 
     Buckets whose names hold dots are not translated: the certificate of the host does not cover them.
     """
-    parts = urlsplit(url)
-    if parts.scheme == "s3" and parts.netloc and "." not in parts.netloc:
-        return f"https://{parts.netloc}.s3.amazonaws.com{parts.path}"
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    if url.startswith("s3://") and bucket and "." not in bucket:
+        return f"https://{bucket}.s3.amazonaws.com/{key}"
     return url
 
 

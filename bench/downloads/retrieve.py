@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from pathlib import Path
@@ -56,7 +55,7 @@ def _from(url: str, file: RemoteFile, target: Path, progress: Progress) -> None:
     why = refusal(url)
     if why:
         raise Failed(why)
-    logging.getLogger("pooch").setLevel(logging.WARNING)  # it announces every download on stderr
+    pooch.get_logger().setLevel("WARNING")  # it announces every download on stderr
     wrong = _pooched(url, file, target, progress)
     if wrong and wrong.resumed:  # a rest that did not belong to what was here
         wrong = _pooched(url, file, target, progress)
@@ -85,7 +84,7 @@ def _pooched(url: str, file: RemoteFile, target: Path, progress: Progress) -> _W
         why = impossible(part.path, file)
         if why:
             part.drop()
-            raise Failed(f"answered with {why} instead of the file")
+            raise Failed(f"answered with {why}{',' if ',' in why else ''} instead of the file")
         with part.path.open("rb") as whole:
             os.fsync(whole.fileno())
         os.replace(part.path, output_file)
