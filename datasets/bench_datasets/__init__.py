@@ -1,1 +1,1 @@
-"""Datasets that need no download: real cells that ship inside scanpy, and a generator."""
+"""Datasets that ship inside scanpy, a generator, and a registry of public datasets with their loaders."""

@@ -1,4 +1,4 @@
-"""What this family offers; nothing heavy is imported and no file is read."""
+"""What this family offers; nothing heavy is imported, and no file is read but those of the registry."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.hookspecs import hookimpl
 from bench.specs import ROLES, DatasetSpec
+from bench_datasets.registry import registry
 
 _ZHENG = "Zheng et al. 2017, Massively parallel digital transcriptional profiling of single cells, 10.1038/ncomms14049"
 _PBMC68K_FILE = "10x_pbmc68k_reduced.h5ad"
@@ -81,5 +82,5 @@ def _simulated() -> DatasetSpec:
 
 @hookimpl
 def bench_datasets() -> list[DatasetSpec]:
-    """Demo and simulated datasets."""
-    return [_pbmc68k(), _pbmc68k_semisim(), _simulated()]
+    """Demo and simulated datasets, and the registry of public ones."""
+    return [_pbmc68k(), _pbmc68k_semisim(), _simulated(), *registry()]
