@@ -21,6 +21,7 @@ ROLES: Mapping[str, str] = {
     "species": "the species of a cell, where a dataset holds several",
     "perturbation": "the perturbation; unperturbed cells are 'control'",
     "time_point": "the sampled time point",
+    "split": "the part a published split puts a cell in: train, val or test",
 }
 """Names of `obs` columns in canonical data. A dataset maps its own columns to them."""
 

@@ -7,9 +7,12 @@ from collections.abc import Collection, Mapping
 from bench.errors import unknown
 from bench.specs import ROLES
 
+ASKED_ONLY = frozenset({"split"})
+"""Roles never taken from a column of their name: a column `split` means something else in many a file."""
+
 
 def map_roles(columns: Collection[str], asked: Mapping[str, str], where: str) -> dict[str, str]:
-    """Role -> column: what was asked for, then every column that is named like a role.
+    """Role -> column: what was asked for, then every column that is named like a role (but for `ASKED_ONLY`).
 
     Parameters
     ----------
@@ -29,7 +32,8 @@ def map_roles(columns: Collection[str], asked: Mapping[str, str], where: str) ->
         if role not in ROLES:
             raise unknown("role", role, ROLES)
         require_column(columns, column, where)
-    roles = {role: asked.get(role, role if role in columns else "") for role in ROLES}
+    found = {role for role in ROLES if role in columns} - ASKED_ONLY
+    roles = {role: asked.get(role, role if role in found else "") for role in ROLES}
     return {role: column for role, column in roles.items() if column}
 
 

@@ -11,6 +11,7 @@ from bench.data.exams import is_known, role_values
 from bench.data.splits import GroupRole, cell_folds, group_folds, group_role, held_out
 from bench.errors import BadInput, unknown
 from bench_classification.plugin import TASK, ClassificationConfig
+from bench_classification.published import LEARNED, PUBLISHED, disjoint_role, published_notes, published_parts
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -36,6 +37,8 @@ class Division:
     """(n,) donor or batch of each cell."""
     cell_folds: int
     notes: tuple[str, ...]
+    published: np.ndarray | None = None
+    """(n,) `"train"`, `"val"` or `"test"` of each cell, None where missing, where the data comes with a split."""
 
     @property
     def labelled(self) -> np.ndarray:
@@ -49,6 +52,8 @@ class Division:
 
     def folds(self) -> list[str]:
         """Names of the folds; groups without a labelled cell are no fold."""
+        if self.published is not None:
+            return [PUBLISHED]
         if self.role is None or self.groups is None:
             return [f"cells-{number}" for number in range(1, self.cell_folds + 1)]
         return group_folds(self.groups[self.labelled], self.role)
@@ -57,6 +62,9 @@ class Division:
         """Mask (n,) of the cells asked about in a fold, and the groups it holds out."""
         if fold not in self.folds():
             raise unknown("fold", fold, self.folds())
+        if self.published is not None:
+            mask = (self.published == "test") & self.labelled
+            return mask, () if self.groups is None else tuple(sorted(set(self.groups[mask])))
         if self.role is None or self.groups is None:
             mask = np.zeros(len(self.labels), dtype=bool)
             asked = np.flatnonzero(self.labelled)
@@ -66,8 +74,16 @@ class Division:
         groups = held_out(self.groups[self.labelled], self.role, fold, seed)
         return np.isin(self.groups, groups) & self.labelled, groups
 
+    def tuning_groups(self) -> np.ndarray | None:
+        """What models tune by, (n,) of each cell: a published validation part where there is one, else the groups."""
+        if self.published is not None and (self.published == "val").any():
+            return self.published
+        return self.groups
+
     def train(self, test: np.ndarray, groups: tuple[str, ...]) -> np.ndarray:
         """Mask (n,) of the cells a model may learn from: none that is, or could be, of a held-out group."""
+        if self.published is not None:
+            return np.isin(self.published.astype(str), LEARNED) & self.takes_part
         outside = ~np.isin(self.groups, (*groups, UNGROUPED)) if self.groups is not None else ~test
         return outside & self.takes_part
 
@@ -85,9 +101,10 @@ def divide(data: ad.AnnData, config: ClassificationConfig) -> Division:
     small = names[sizes < config.min_class_size]
     takes_part = ~np.isin(labels.astype(str), small) | ~is_known(labels)
     _check(names[sizes >= config.min_class_size], int((is_known(labels) & takes_part).sum()))
-    obs: Any = data.obs
-    role = group_role(obs[is_known(labels) & takes_part])
-    if role is None:
+    asked = is_known(labels) & takes_part
+    published = published_parts(data, asked) if "split" in data.obs else None
+    role = _role(data, asked) if published is None else disjoint_role(data, published)
+    if role is None and published is None:
         _check_sizes(names, sizes, config)
     groups = None if role is None else _groups(data, role)
     return Division(
@@ -97,8 +114,14 @@ def divide(data: ad.AnnData, config: ClassificationConfig) -> Division:
         role=role,
         groups=groups,
         cell_folds=config.cell_folds,
-        notes=_notes(list(small), int((~is_known(labels)).sum()), role),
+        notes=_notes(list(small), int((~is_known(labels)).sum()), role, published),
+        published=published,
     )
+
+
+def _role(data: ad.AnnData, asked: np.ndarray) -> GroupRole | None:
+    obs: Any = data.obs
+    return group_role(obs[asked])
 
 
 def _groups(data: ad.AnnData, role: GroupRole) -> np.ndarray:
@@ -128,9 +151,11 @@ def _check_sizes(names: np.ndarray, sizes: np.ndarray, config: ClassificationCon
         )
 
 
-def _notes(small: list[str], unlabelled: int, role: GroupRole | None) -> tuple[str, ...]:
+def _notes(small: list[str], unlabelled: int, role: GroupRole | None, published: np.ndarray | None) -> tuple[str, ...]:
     notes = []
-    if role is None:
+    if published is not None:
+        notes += published_notes(published, role)
+    elif role is None:
         notes.append("optimistic: random cells are held out, as there are no two donors or batches")
     if small:
         notes.append(f"types left out as too small: {', '.join(map(str, small))}")

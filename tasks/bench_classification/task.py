@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 HEADLINE = "probabilities"
 CURVE_METRICS = ("macro_f1", "accuracy")
 """What the few-shot curve shows."""
+LISTED = 100
+"""Held-out groups that a run names; more are counted."""
 
 
 class Classification:
     """Holds out donors (else batches, else random cells) and asks for the types of their cells.
+
+    Data that come with a split (role `split`) have one fold, `"published"`: its test cells are asked about.
 
     With up to 10 groups each is a fold, beyond that five folds of groups. A few-shot curve repeats the exam
     with all but k labels per type hidden: the cells stay, unlabelled, and each point is a fresh model.
@@ -38,7 +42,7 @@ class Classification:
         self._config = config
 
     def folds(self, data: ad.AnnData) -> list[str]:
-        """`"donor=1015"`, `"donor-fold-1"` or `"cells-1"` and so on; raises `BadInput` where there is no exam."""
+        """`"donor=1015"`, `"donor-fold-1"`, `"cells-1"` or `"published"`; raises `BadInput` where there is no exam."""
         return divide(data, self._config).folds()
 
     def split(self, data: ad.AnnData, fold: str, split_seed: int, *, label_aware: bool = False) -> tuple[Exam, Truth]:
@@ -58,7 +62,8 @@ class Classification:
             "train": visible_cells(data, learned, _training_columns(division, learned, split_seed)),
             "test": visible_cells(data, asked),
         }
-        split = Split(division.by, _sizes(division, learned, asked), groups, division.notes + _unseen(labels, seen))
+        notes = division.notes + _many(groups, division.by) + _unseen(labels, seen)
+        split = Split(division.by, _sizes(division, learned, asked), groups[:LISTED], notes)
         rows = tuple(parts["test"].obs_names)
         return Exam(parts, rows, split), Truth(rows, _table(labels, seen, rows))
 
@@ -99,7 +104,8 @@ def _training_columns(division: Division, learned: np.ndarray, seed: int) -> dic
     rank = np.zeros(len(learned), dtype=np.int64)
     rank[labelled] = rank_within(labels[labelled], division.names[learned][labelled], seed)
     columns = {"cell_type": hide(labels, labelled), "label_rank": rank}
-    return columns if division.groups is None else {**columns, "group": division.groups[learned]}
+    groups = division.tuning_groups()
+    return columns if groups is None else {**columns, "group": groups[learned]}
 
 
 def _training_part(train: ad.AnnData, shots: int | None) -> ad.AnnData:
@@ -118,6 +124,10 @@ def _sizes(division: Division, learned: np.ndarray, asked: np.ndarray) -> Mappin
 def _unseen(labels: np.ndarray, seen: np.ndarray) -> tuple[str, ...]:
     names = sorted(set(labels[~seen]))
     return (f"types that do not occur in training: {', '.join(names)}",) if names else ()
+
+
+def _many(groups: tuple[str, ...], by: str) -> tuple[str, ...]:
+    return (f"{len(groups):,} {by}s are held out; the first {LISTED} are listed",) if len(groups) > LISTED else ()
 
 
 def _table(labels: np.ndarray, seen: np.ndarray, rows: tuple[str, ...]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from bench.errors import BadInput, BadOutput
-from bench.heads import LogisticHead
+from bench.heads import LogisticHead, validation_cut
 from bench.tasks import Output
 from bench_classification import probes
 from bench_classification.plugin import TASK, ClassificationConfig
@@ -196,3 +196,128 @@ def test_blood_of_an_unseen_donor(shared: Path, make_task) -> None:
     assert scores["accuracy", None] > 0.85
     assert scores["macro_f1", None] > 0.75
     assert scores["accuracy", None] > scores["accuracy", "10"] > 0.5
+
+
+def published(donors: ad.AnnData, **parts: str) -> ad.AnnData:
+    """The cells with a split by donor: `d0="train"` and so on."""
+    donors.obs["split"] = pd.Series([parts[donor] for donor in donors.obs["donor"]], index=donors.obs_names)
+    return donors
+
+
+def test_a_published_split_is_the_one_fold(donors, make_task) -> None:
+    data = published(donors, d0="train", d1="train", d2="val", d3="test")
+    task = make_task(TASK)
+    assert task.folds(data) == ["published"]
+    exam, truth = task.split(data, "published", 0)
+    assert set(data.obs.loc[list(exam.rows), "split"]) == {"test"}
+    assert len(exam.rows) == (data.obs["split"] == "test").sum()
+    assert set(data.obs.loc[exam.parts["train"].obs_names, "split"]) == {"train", "val"}
+    assert (exam.split.by, exam.split.held_out, exam.split.optimistic) == ("donor", ("d3",), False)
+    assert "split as published" in exam.split.notes
+    assert list(truth.obs["cell_type"]) == list(data.obs.loc[list(truth.rows), "cell_type"].astype(str))
+
+
+def test_models_tune_on_the_published_validation_cells(donors, make_task) -> None:
+    data = published(donors, d0="train", d1="train", d2="val", d3="test")
+    train = make_task(TASK).split(data, "published", 0)[0].parts["train"]
+    assert list(train.obs["group"]) == list(data.obs.loc[train.obs_names, "split"])
+    groups = np.array(train.obs["group"].astype(str))
+    cut = validation_cut(np.array(train.obs["cell_type"].astype(str)), groups, seed=0)
+    assert cut.any()
+    assert set(groups[cut]) == {"val"}
+
+
+def test_without_validation_cells_models_tune_by_donor(donors, make_task) -> None:
+    data = published(donors, d0="train", d1="train", d2="train", d3="test")
+    exam, _ = make_task(TASK).split(data, "published", 0)
+    assert set(exam.parts["train"].obs["group"]) == {"d0", "d1", "d2"}
+    assert all("tune" not in note for note in exam.split.notes)
+
+
+def test_a_split_through_donors_is_called_optimistic_and_one_through_batches_is_not_by_donor(donors, make_task) -> None:
+    words = np.where(np.arange(donors.n_obs) % 5 == 0, "test", "train")
+    donors.obs["split"] = words
+    exam, _ = make_task(TASK).split(donors, "published", 0)
+    assert (exam.split.by, exam.split.held_out, exam.split.optimistic) == ("cells", (), True)
+    assert any(note.startswith("optimistic: test cells share donors") for note in exam.split.notes)
+    donors.obs["batch"] = np.where(words == "test", "late", "early")
+    exam, _ = make_task(TASK).split(donors, "published", 0)
+    assert (exam.split.by, exam.split.held_out) == ("batch", ("late",))
+
+
+def test_cells_in_no_part_are_on_neither_side(donors, make_task) -> None:
+    data = published(donors, d0="train", d1="train", d2="left out", d3="test")
+    data.obs["split"] = data.obs["split"].where(data.obs["split"] != "left out")
+    exam, _ = make_task(TASK).split(data, "published", 0)
+    everyone = {*exam.rows, *exam.parts["train"].obs_names}
+    assert not everyone & set(data.obs_names[data.obs["donor"] == "d2"])
+    assert any("cells in no part of the split are left out" in note for note in exam.split.notes)
+
+
+def test_many_held_out_donors_are_counted_and_some_are_listed(blood, make_task) -> None:
+    blood.obs["donor"] = [f"p{k % 350:03d}" for k in range(blood.n_obs)]
+    blood.obs["split"] = np.where(np.arange(blood.n_obs) % 350 < 120, "test", "train")
+    exam, _ = make_task(TASK).split(blood, "published", 0)
+    assert len(exam.split.held_out) == 100
+    assert "120 donors are held out; the first 100 are listed" in exam.split.notes
+
+
+def test_no_model_sees_the_split(donors, make_task) -> None:
+    data = published(donors, d0="train", d1="train", d2="train", d3="test")
+    exam, _ = make_task(TASK).split(data, "published", 0)
+    assert list(exam.parts["test"].obs) == []
+    assert set(exam.parts["train"].obs) == {"cell_type", "label_rank", "group"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("train", "holdout"), r"must say train, val, test; it also says 'holdout'\..*--obs split="),
+        (("train", "val"), r"no labelled cell to ask about \(test\)"),
+        (("test", "test"), r"no labelled cell to learn from \(train\)"),
+    ],
+)
+def test_a_split_that_is_none_is_refused(words: tuple, message: str, donors, make_task) -> None:
+    donors.obs["split"] = np.where(np.arange(donors.n_obs) % 2, *words)
+    with pytest.raises(BadInput, match=message):
+        make_task(TASK).folds(donors)
+
+
+@pytest.mark.slow
+def test_a_cheating_model_gains_nothing_from_a_published_split_of_real_donors(shared: Path, make_task) -> None:
+    """Kang's 8 donors, 5 / 1 / 2: a model that knows every cell it has seen, by name and counts, is at chance."""
+    cells = ad.read_h5ad(shared / "data" / "pbmc_kang_ctrl_8donors.h5ad")
+    names = sorted(cells.obs["donor"].astype(str).unique())
+    part = dict(zip(names, ["train"] * 5 + ["val"] + ["test"] * 2, strict=True))
+    cells.obs["split"] = cells.obs["donor"].astype(str).map(part)
+
+    class Remembers:
+        """Looks a cell up among the training cells: by its name, else by its exact counts, else guesses."""
+
+        def fit(self, seen: ad.AnnData) -> None:
+            labels = seen.obs["cell_type"].astype(str)
+            self.classes = sorted(set(labels))
+            self.by_name = dict(zip(seen.obs_names, labels, strict=True))
+            self.by_counts = {row.tobytes(): t for row, t in zip(_rows(seen), labels, strict=True)}
+            self.guess = labels.value_counts().idxmax()
+
+        def predict(self, asked: ad.AnnData) -> pd.DataFrame:
+            found = [
+                self.by_name.get(name) or self.by_counts.get(row.tobytes()) or self.guess
+                for name, row in zip(asked.obs_names, _rows(asked), strict=True)
+            ]
+            values = np.array([[t == c for c in self.classes] for t in found], dtype=float)
+            return pd.DataFrame(values, index=asked.obs_names, columns=self.classes)
+
+    task = make_task(TASK, shots=(5,))
+    exam, truth = task.split(cells, "published", 0)
+    assert set(exam.split.held_out) == set(names[-2:])
+    value = {s.metric: s.value for s in task.score(task.sit(Remembers, exam), truth) if not s.part}
+    floor = {s.metric: s.value for s in task.score(task.controls(exam, truth, 0)["majority"], truth)}
+    assert value["accuracy"] == pytest.approx(floor["accuracy"], abs=0.01)
+    honest = {s.metric: s.value for s in task.score(task.sit(probed("logreg"), exam), truth) if not s.part}
+    assert honest["accuracy"] > 0.85
+
+
+def _rows(cells: ad.AnnData) -> np.ndarray:
+    return np.ascontiguousarray(cells.X.toarray())
