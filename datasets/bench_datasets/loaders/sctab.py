@@ -183,9 +183,9 @@ def _take(groups: list[Any], quota: int, n_genes: int, code: int | None, unrecov
     """Read row groups until there are enough cells."""
     sample = _Sample()
     for table in _tables(groups, code):
+        _add(sample, table, quota, n_genes, unrecovered)
         if sample.size >= quota:
             break
-        _add(sample, table, quota, n_genes, unrecovered)
     return sample
 
 

@@ -16,6 +16,7 @@ from bench.errors import BadInput
 
 if TYPE_CHECKING:
     import anndata as ad
+    import numpy as np
     import pandas as pd
 
 _H5 = (
@@ -54,7 +55,8 @@ def load_h5(path: str) -> ad.AnnData:
         matrix = sparse.csr_matrix((parts["data"], parts["indices"], parts["indptr"]), shape=(n_cells, n_features))
         matrix.check_format(full_check=True)
         var = pd.DataFrame(
-            {"gene_ids": parts["id"], "feature_types": parts["feature_type"]}, index=pd.Index(parts["name"])
+            {"gene_ids": _of_genes(parts["id"], parts["feature_type"]), "feature_types": parts["feature_type"]},
+            index=pd.Index(parts["name"]),
         )
         return ad.AnnData(matrix, obs=pd.DataFrame(index=pd.Index(parts["barcodes"])), var=var)
     except ValueError as error:
@@ -132,10 +134,10 @@ def read_mtx(matrix: Path, barcodes: Path, features: Path) -> ad.AnnData:
     if values.shape != wanted:
         raise BadInput(f"{matrix} is {values.shape}, but there are {wanted[0]:,} cells and {wanted[1]:,} features.")
     var = pd.DataFrame(index=pd.Index(named.iloc[:, min(1, named.shape[1] - 1)].to_numpy(dtype=object)))
-    if named.shape[1] > 1:
-        var["gene_ids"] = named[0].to_numpy(dtype=object)
     if named.shape[1] > 2:
         var["feature_types"] = named[2].to_numpy(dtype=object)
+    if named.shape[1] > 1:
+        var["gene_ids"] = _of_genes(named[0].to_numpy(dtype=object), var.get("feature_types"))
     obs = pd.DataFrame(index=pd.Index(cells[0].to_numpy(dtype=object)))
     return ad.AnnData(sparse.csr_matrix(values), obs=obs, var=var)
 
@@ -192,6 +194,13 @@ def antibodies(counts: Any, cells: pd.Index, names: list[str]) -> ad.AnnData:
 
     var = pd.DataFrame({"feature_types": "Antibody Capture"}, index=pd.Index(names))
     return ad.AnnData(sparse.csr_matrix(counts), obs=pd.DataFrame(index=cells), var=var)
+
+
+def _of_genes(ids: np.ndarray, kinds: Any) -> np.ndarray:
+    """The ids of genes, empty for other features, whose "id" is a place on a chromosome or the name of a tag."""
+    import numpy as np
+
+    return ids if kinds is None else np.where(np.asarray(kinds) == "Gene Expression", ids, "")
 
 
 def _beside(matrix: Path, names: tuple[str, ...]) -> Path:

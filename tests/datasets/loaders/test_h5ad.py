@@ -59,7 +59,7 @@ def test_guides_of_one_gene_are_one_perturbation_and_unassigned_cells_none(tmp_p
 
 def test_a_screen_without_the_column_or_without_controls_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "x.h5ad", label=["a"] * 6)
-    with pytest.raises(BadInput, match="unknown obs column of x.h5ad: 'lable'. Did you mean 'label'"):
+    with pytest.raises(BadInput, match=r"unknown obs column of x.h5ad: 'lable'. Did you mean 'label'"):
         h5ad.load_perturbed(path, "lable", "ctrl")
     with pytest.raises(BadInput, match="no cell has ctrl or DMSO"):
         h5ad.load_perturbed(path, "label", "ctrl,DMSO")
