@@ -26,6 +26,7 @@ VERBS = (
     CommandSpec("plugin", "Start a plugin of your own, and examine any: new, check.", "bench.cli.plugin:app"),
     CommandSpec("diff", "Say what differs between two runs, and whether it matters.", "bench.cli.diff:diff"),
 )
+CORE = {spec.name: spec for spec in VERBS}
 HELP = """Is this single-cell model better than PCA, scVI or logistic regression, on my data, and at what cost?
 
 Examples:
@@ -59,18 +60,17 @@ class Verbs(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A verb by name."""
-        spec = self._specs().get(cmd_name)
+        spec = CORE.get(cmd_name) or self._specs().get(cmd_name)
         return Verb(spec) if spec else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Look the verb up, and say which ones there are where it does not exist."""
-        if args and args[0] not in self._specs():
+        if args and args[0] not in CORE and args[0] not in self._specs():  # `doctor` must outlive any plugin
             raise unknown("command", args[0], self._specs(), "See `bench --help`.")
         return super().resolve_command(ctx, args)
 
     def _specs(self) -> dict[str, CommandSpec]:
-        core = {spec.name: spec for spec in VERBS}
-        return core | {s.name: s for s in catalogue().commands if s.name not in core}
+        return CORE | {s.name: s for s in catalogue().commands if s.name not in CORE}
 
 
 def command(spec: CommandSpec) -> Any:
