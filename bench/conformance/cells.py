@@ -22,7 +22,14 @@ N_GENES = 120
 """Most genes that are drawn from a model's vocabulary."""
 FEWEST_KNOWN = 40
 """Where a vocabulary holds fewer well-known genes, its own are taken, whatever they are."""
-LEVELS = {"cell_type": ("B", "NK", "T"), "batch": ("b1", "b2"), "donor": ("d1", "d2", "d3"), "time_point": ("0", "24")}
+LEVELS = {
+    "cell_type": ("B", "NK", "T"),
+    "batch": ("b1", "b2"),
+    "donor": ("d1", "d2", "d3"),
+    "time_point": ("0", "24"),
+    "split": ("test", "train"),
+}
+"""Of each role, in alphabetical order."""
 LIBRARY, DISPERSION, TYPE_EFFECT, BATCH_EFFECT, DONOR_EFFECT = 250.0, 0.3, 1.0, 0.3, 0.15
 """UMI per cell, overdispersion, and standard deviations of the log effects on a gene."""
 

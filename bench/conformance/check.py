@@ -50,8 +50,8 @@ def judge(check: Check, subject: Any, earlier: Mapping[str, Result]) -> Row:
         Results of the checks before it, by name.
     """
     for name in check.needs:
-        if earlier.get(name) == "FAILED":
-            return _row(check, "skipped", f"cannot be told while {name!r} fails")
+        if earlier.get(name, "ok") != "ok":
+            return _row(check, "skipped", f"cannot be told before {name!r} is ok")
     try:
         return _row(check, "ok", check.run(subject))
     except Skip as reason:

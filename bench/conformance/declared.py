@@ -7,12 +7,13 @@ import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any, Protocol
 
 from bench import capabilities, config
 from bench.catalogue import catalogue, check, discover, malformed
-from bench.conformance.check import Failure, raised
+from bench.conformance.check import Failure, raised, refusal
 from bench.errors import BadInput, BenchError
 from bench.hookspecs import GROUP
 from bench.specs import ROLES, Cap, ModelSpec, TaskSpec, load_target
@@ -30,6 +31,8 @@ class Declared(Protocol):
 
     @property
     def owner(self) -> str: ...
+
+    def use(self, options: Mapping[str, Any]) -> None: ...
 
 
 def model_spec(subject: Declared) -> str:
@@ -103,13 +106,15 @@ def serialisable_config(subject: Declared) -> str:
 
 
 def refused_options(subject: Declared) -> str:
-    """A wrong option is refused in one sentence that names it."""
+    """A wrong option is refused in one sentence that names it, by the options or by what they are for."""
     cls = subject.spec.config
     _must_refuse(subject, "no_such_option", 1)
     for field in dataclasses.fields(cls):
         _must_refuse(subject, field.name, {"not": "a value"})
         if field.metadata.get("low") is not None:
             _must_refuse(subject, field.name, field.metadata["low"] - 1)
+        elif isinstance(field.default, (int, float)) and not isinstance(field.default, bool):
+            _must_cope(subject, field.name, -1)
         if field.metadata.get("high") is not None:
             _must_refuse(subject, field.name, field.metadata["high"] + 1)
     return "unknown names, wrong types and values out of bounds are refused by name"
@@ -137,6 +142,14 @@ def _must_refuse(subject: Declared, name: str, value: Any) -> None:
             f"{name}={value!r} {raised(error)}; a check of options raises ValueError with a sentence"
         ) from None
     raise Failure(f"{name}={value!r} is accepted as {built}; say its type and bounds with bench.config.option")
+
+
+def _must_cope(subject: Declared, name: str, value: Any) -> None:
+    """A number that no bound forbids: the plugin works with it, or says what is wrong."""
+    try:
+        refusal(lambda: subject.use({name: value}))
+    except Failure as failure:
+        raise Failure(f"{name}={value!r} {failure}; say its bounds with bench.config.option(..., low=...)") from None
 
 
 def _refuse(problems: list[str]) -> None:

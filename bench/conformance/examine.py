@@ -91,7 +91,7 @@ def requested(
     if lacking:
         raise BadInput(f"model {name}: {'; '.join(lacking)}.")
     ready = configured(spec, options, weights)
-    return Request("model", name, dict(ready.config), ready.weights, seed, device)
+    return Request("model", name, dict(options), ready.weights, seed, device)
 
 
 def _kind(name: str, kind: Kind | None) -> Kind:

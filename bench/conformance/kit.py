@@ -10,8 +10,8 @@ from bench.conformance.check import Check, Skip
 from bench.conformance.subject import ASK
 from bench.specs import Cap, ModelSpec, TaskSpec
 
-SHAPE = "shape"
-SPEC = "spec"
+SPEC, SHAPE, ORDER = "spec", "shape", "cell order"
+FOLDS, SPLIT, SIT, STABLE = "folds", "split", "sit", "stable score"
 
 DECLARED = (
     Check("light import", "commands start fast, whatever the plugin needs to run", declared.light_import),
@@ -19,43 +19,37 @@ DECLARED = (
     Check("options", "a wrong option is refused in one sentence that names it", declared.refused_options),
 )
 MODEL = (Check(SPEC, "the class does what the spec declares", declared.model_spec), *DECLARED)
-CELLS = tuple(
-    replace(check, needs=(SPEC, *needs))
-    for check, *needs in (
-        (Check(SHAPE, "one row per cell, of the type the capability asks for", form.shape),),
-        (Check("finite", "no NaN and no constant, for hard cells too", form.finite), SHAPE),
-        (Check("determinism", "the same seed gives the same bits", invariance.determinism), SHAPE),
-        (Check("cell order", "permuted cells give permuted rows", invariance.cell_order), SHAPE),
-        (Check("gene order", "genes are known by name, not by place", invariance.gene_order), SHAPE),
-        (Check("per cell", "a cell gets the same answer in any company", invariance.per_cell), SHAPE),
-        (Check("one cell", "a single cell gets one row", invariance.one_cell), SHAPE),
-        (Check("inductive", "cells that were not in fit are answered, if declared", invariance.inductive), SHAPE),
-        (Check("labels", "no look at labels, unless declared", fairness.labels),),
-        (Check("input kept", "the cells it is given are the same afterwards", fairness.input_kept), SHAPE),
-        (Check("manners", "stdout belongs to answers", fairness.manners), SHAPE),
-        (Check("other genes", "cells that lack genes are answered or refused in words", form.other_genes), SHAPE),
-        (Check("weights", "weights that are not there are reported in words", form.missing_weights), SHAPE),
-    )
+CELLS = (
+    Check(SHAPE, "one row per cell, of the type the capability asks for", form.shape, (SPEC,)),
+    Check("finite", "no NaN and no constant, for hard cells too", form.finite, (SHAPE,)),
+    Check("determinism", "the same seed gives the same bits", invariance.determinism, (SHAPE,)),
+    Check(ORDER, "permuted cells give permuted rows", invariance.cell_order, (SHAPE,)),
+    Check("gene order", "genes are known by name, not by place", invariance.gene_order, (SHAPE,)),
+    Check("per cell", "a cell gets the same answer in any company", invariance.per_cell, (SHAPE, ORDER)),
+    Check("one cell", "a single cell gets one row", invariance.one_cell, (SHAPE,)),
+    Check("inductive", "cells that were not in fit are answered, if declared", invariance.inductive, (SHAPE,)),
+    Check("labels", "no look at labels, unless declared", fairness.labels, (SPEC,)),
+    Check("input kept", "the cells it is given are the same afterwards", fairness.input_kept, (SHAPE,)),
+    Check("manners", "stdout belongs to answers", fairness.manners, (SHAPE,)),
+    Check("other genes", "cells that lack genes are answered or refused in words", form.other_genes, (SHAPE,)),
+    Check("weights", "weights that are not there are reported in words", form.missing_weights, (SHAPE,)),
 )
 """Checks of capabilities that answer about cells."""
 
 TASK = (Check(SPEC, "the spec is complete and all it names exists", declared.task_spec), *DECLARED)
-EXAM = tuple(
-    replace(check, needs=(SPEC, *needs))
-    for check, *needs in (
-        (Check("folds", "there are folds, always the same", exams.folds),),
-        (Check("split", "the split follows from data and split_seed alone", exams.split), "folds"),
-        (Check("source kept", "the dataset is the same afterwards and shares no memory", exams.source_kept), "folds"),
-        (Check("held out", "cells that are asked about are not learned from", exams.held_out), "folds"),
-        (Check("allow-list", "an exam holds only what the spec says is shown", exams.allow_list), "folds"),
-        (Check("hidden truth", "labels of scored cells leave no trace in the exam", exams.hidden_truth), "folds"),
-        (Check("sit", "a plain model sits the exam and its answer fits", scoring.sit), "folds"),
-        (Check("no peeping", "what a model is handed during the exam holds no answers", scoring.no_peeping), "sit"),
-        (Check("scores", "metrics, versions and bounds are those of the spec", scoring.scores), "sit"),
-        (Check("stable score", "the same answer scores the same, from a fresh task too", scoring.stable), "sit"),
-        (Check("rows by name", "rows are joined by name, not by place", scoring.rows_by_name), "sit"),
-        (Check("controls", "floor and ceiling exist and stand in their order", scoring.controls), "folds"),
-    )
+EXAM = (
+    Check(FOLDS, "there are folds, always the same", exams.folds, (SPEC,)),
+    Check(SPLIT, "the split follows from data and split_seed alone", exams.split, (FOLDS,)),
+    Check("source kept", "the dataset is the same afterwards and shares no memory", exams.source_kept, (SPLIT,)),
+    Check("held out", "cells that are asked about are not learned from", exams.held_out, (SPLIT,)),
+    Check("allow-list", "an exam holds only what the spec says is shown", exams.allow_list, (SPLIT,)),
+    Check("hidden truth", "labels of scored cells leave no trace in the exam", exams.hidden_truth, (SPLIT,)),
+    Check(SIT, "a plain model sits the exam and its answer fits", scoring.sit, (SPLIT,)),
+    Check("no peeping", "what a model is handed during the exam holds no answers", scoring.no_peeping, (SIT,)),
+    Check("scores", "metrics, versions and bounds are those of the spec", scoring.scores, (SIT,)),
+    Check(STABLE, "the same answer scores the same, from a fresh task too", scoring.stable, (SIT,)),
+    Check("rows by name", "rows are joined by name, not by place", scoring.rows_by_name, (SIT, STABLE)),
+    Check("controls", "floor and ceiling exist and stand in their order", scoring.controls, (SPLIT,)),
 )
 
 

@@ -11,7 +11,7 @@ from bench.conformance.check import judge
 from bench.conformance.kit import checks
 from bench.conformance.report import Result, Row
 from bench.conformance.sitting import TaskSubject
-from bench.conformance.subject import ModelSubject
+from bench.conformance.subject import ASK, ModelSubject
 from bench.specs import Cap, ModelSpec, TaskSpec
 
 
@@ -60,4 +60,5 @@ def subject_of(request: Request, cap: Cap | None) -> ModelSubject | TaskSubject:
     spec, options = request.spec(), dict(request.options)
     if isinstance(spec, TaskSpec):
         return TaskSubject(spec, options, request.seed)
-    return ModelSubject(spec, cap or Cap.EMBEDS_CELLS, options, request.weights, request.seed, request.device)
+    asked = cap or min(spec.gives, key=lambda one: one not in ASK, default=Cap.EMBEDS_CELLS)
+    return ModelSubject(spec, asked, options, request.weights, request.seed, request.device)

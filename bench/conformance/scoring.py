@@ -45,9 +45,11 @@ def sit(subject: TaskSubject) -> str:
 
 def no_peeping(subject: TaskSubject) -> str:
     """Nothing that a model is handed while it sits the exam tells what it is scored on."""
-    exam, truth = subject.exam_and_truth
-    plain, seen = subject.examinee(), []  # type: ignore[var-annotated]
-    subject.task.sit(lambda: Spy(plain(), seen), exam)
+    task = subject.fresh()  # one that has made no other exam
+    exam, truth = subject.split(subject.data, task=task)
+    plain = subject.examinee()
+    seen: list[tuple[str, Any]] = []
+    task.sit(lambda: Spy(plain(), seen), exam)
     for method, cells in seen:
         for column, values in secrets(exam, truth, subject.spec.shows).items():
             where, right = readable(cells, values)
@@ -128,10 +130,14 @@ def _must_equal(found: list[Score], subject: TaskSubject, tolerance: float, what
     if ours.keys() != theirs.keys():
         raise Failure(f"{what} gets other metrics")
     for key, value in ours.items():
-        other = theirs[key]
-        if value is other or (value is not None and other is not None and abs(value - other) <= tolerance):
-            continue
-        raise Failure(f"{what} gets another {key[0]}: {_shown(other)} instead of {_shown(value)}")
+        if not _equal(value, theirs[key], tolerance):
+            raise Failure(f"{what} gets another {key[0]}: {_shown(theirs[key])} instead of {_shown(value)}")
+
+
+def _equal(a: float | None, b: float | None, tolerance: float) -> bool:
+    if a is None or b is None or math.isnan(a) or math.isnan(b):
+        return _shown(a) == _shown(b)
+    return abs(a - b) <= tolerance
 
 
 def _values(found: list[Score]) -> dict[tuple[str, ...], float | None]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +91,11 @@ class TaskSubject:
     def scores(self) -> list[Score]:
         """Of the plain model's answer."""
         return self.task.score(self.output, self.exam_and_truth[1])
+
+    def use(self, options: Mapping[str, Any]) -> None:
+        """Make an exam with other options."""
+        other = replace(self, options={**self.options, **options})
+        other.split(other.data)
 
     def examinee(self) -> Callable[[], Any]:
         """Makes a plain model of the capability that the task needs."""

@@ -6,8 +6,8 @@ the plugin itself does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,6 +105,12 @@ class ModelSubject:
         answer = np.array(self.answer(self.probe))
         answer.flags.writeable = False
         return answer
+
+    def use(self, options: Mapping[str, Any]) -> None:
+        """Fit and ask a model with other options."""
+        other = replace(self, options={**self.options, **options})
+        if self.cap in ASK:
+            other.ask(other.fitted, other.seen(other.probe, labels=False))
 
     def permutation(self, n: int) -> np.ndarray:
         """A fixed order of n things that leaves none in its place."""
