@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import tomllib
 import types
 import typing
@@ -51,7 +52,7 @@ def build(cls: type, values: Mapping[str, Any], owner: str) -> Any:
             continue
         try:
             given[key] = _in_bounds(_convert(value, hints[key]), fields[key])
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             problems.append(f"option {key!r} of {owner}: {error}.")
     problems += [
         f"option {name!r} of {owner} must be set."
@@ -110,16 +111,36 @@ def read(path: Path) -> dict[str, Any]:
         except tomllib.TOMLDecodeError as error:
             raise BadInput(f"config {path} is not valid TOML: {error}.") from None
     if path.suffix in {".yaml", ".yml"}:
-        import yaml
-
-        try:
-            values = yaml.safe_load(text) or {}
-        except yaml.YAMLError as error:
-            raise BadInput(f"config {path} is not valid YAML: {' '.join(str(error).split())}.") from None
+        values = _yaml(text, path) or {}
         if isinstance(values, dict):
             return _text_keys(values, path)
         raise BadInput(f"config {path} must be a table of options, not a {type(values).__name__}.")
     raise BadInput(f"config {path} must end in .toml, .yaml or .yml.")
+
+
+def _yaml(text: str, path: Path) -> Any:
+    """Plain values; tags are code, and numbers that YAML reads otherwise than they look are refused."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_yaml_int(self, node: Any) -> int:
+            """YAML 1.1 reads 010 as 8 and 1:30 as 90."""
+            number = super().construct_yaml_int(node)
+            if re.match(r"[-+]?0[0-9_]", node.value) or ":" in node.value:
+                problem = f"{node.value} means {number} in YAML; write {number}, or quote it"
+                raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+            return number
+
+    Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
+    try:
+        return yaml.load(text, Loader)  # noqa: S506 - a SafeLoader with more refusals
+    except yaml.constructor.ConstructorError as error:
+        line = error.problem_mark.line if error.problem_mark else 0
+        shown = text.splitlines()[line].strip()[:80]
+        problem = str(error.problem).replace("could not determine a constructor for the tag", "code is not read:")
+        raise BadInput(f"config {path}, line {line + 1} ({shown}): {problem}.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise BadInput(f"config {path} is not valid YAML: {' '.join(str(error).split())[:300]}.") from None
 
 
 def _text_keys(values: dict[Any, Any], path: Path) -> dict[str, Any]:
@@ -193,7 +214,7 @@ def _convert_union(value: Any, args: tuple[Any, ...]) -> Any:
         if arg is not type(None):
             try:
                 return _convert(value, arg)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 continue
     raise ValueError(f"{value!r} is not {_type_name(Union[args])}")  # noqa: UP007 - args are only known here
 
@@ -208,15 +229,24 @@ def _convert_scalar(value: Any, hint: type) -> Any:
         if isinstance(value, int) and not isinstance(value, bool):
             return value
         if isinstance(value, str):
-            return int(value)
+            return _number(value, int)
     elif hint is float:
-        if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        if isinstance(value, str):
+            return _number(value, float)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
             return float(value)
     elif hint is str:
         if isinstance(value, str):
             return value
         raise TypeError(f"{value!r} is a {type(value).__name__}, not text; quote it")
     raise TypeError(f"{value!r} is not {_type_name(hint)}")
+
+
+def _number(text: str, kind: type[int] | type[float]) -> int | float:
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"{text[:80]!r} is not {kind.__name__}") from None
 
 
 def _in_bounds(value: Any, field: dataclasses.Field[Any]) -> Any:

@@ -44,7 +44,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
         build(widht=3, rate="fast", width=0, kind="umap")
     text = str(error.value)
     assert "'widht'. Did you mean 'width'?" in text
-    assert "'rate' of model example: could not convert string to float: 'fast'" in text
+    assert "'rate' of model example: 'fast' is not float" in text
     assert "0 is below 1" in text
     assert "'umap' is not one of pca, ica" in text
 
@@ -54,6 +54,8 @@ def test_all_mistakes_are_reported_at_once() -> None:
     [
         ({"width": True}, "True is not int"),
         ({"width": 2.5}, "2.5 is not int"),
+        ({"width": "1e3"}, "'1e3' is not int"),
+        ({"rate": 10**400}, "int too large"),
         ({"scale": "maybe"}, "'maybe' is not bool"),
         ({"label": False}, "quote it"),  # YAML reads `no` as False
         ({"rate": "nan"}, "nan is not a number to work with"),
@@ -105,7 +107,11 @@ def test_assignments() -> None:
     [
         ("c.toml", "a = ", "not valid TOML"),
         ("c.yaml", "a: [", "not valid YAML"),
-        ("c.yaml", "a: !!python/object/apply:os.system [ls]", "not valid YAML"),
+        ("c.yaml", "a: 1\nb: !!python/object/apply:os.system [ls]", r"line 2 \(b: .*code is not read: .*os.system"),
+        ("c.yaml", "width: 010", r"line 1 \(width: 010\): 010 means 8 in YAML; write 8, or quote it"),
+        ("c.yaml", "width: 1:30", "1:30 means 90 in YAML"),
+        ("c.yaml", "a: 2026-13-45", "not valid YAML"),
+        ("c.yaml", "[" * 5000, "not valid YAML"),
         ("c.yaml", "- a", "must be a table"),
         ("c.yaml", "model: {1: 2}", "the key 1 is a int"),
         ("c.json", "{}", "must end in"),
@@ -115,6 +121,22 @@ def test_broken_files_are_refused(tmp_path: Path, name: str, text: str, message:
     (tmp_path / name).write_text(text)
     with pytest.raises(BadInput, match=message):
         config.read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [("rate: 1e-3", 1e-3), ("rate: 0.5", 0.5), ("width: 0x10", 16), ("width: 7", 7), ("label: '010'", "010")],
+)
+def test_yaml_values_become_what_was_declared(tmp_path: Path, line: str, read: Any) -> None:
+    (tmp_path / "c.yaml").write_text(line)
+    built = config.build(Example, config.read(tmp_path / "c.yaml"), "model example")
+    assert getattr(built, line.split(":")[0]) == read
+
+
+def test_a_word_that_yaml_takes_for_a_truth_value_is_told(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("label: no")
+    with pytest.raises(BadInput, match="option 'label' of model example: False is a bool, not text; quote it"):
+        config.build(Example, config.read(tmp_path / "c.yaml"), "model example")
 
 
 def test_toml_and_yaml_say_the_same(tmp_path: Path) -> None:
