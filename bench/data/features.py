@@ -151,6 +151,6 @@ def gene_positions(cells: ad.AnnData, genes: np.ndarray) -> np.ndarray:
         absent = genes[positions < 0]
         raise BadInput(
             f"{len(absent)} of {len(genes)} genes the model was fitted on are not in these cells"
-            f" (first: {absent[0]!r}); give it the same genes."
+            f" (first: {str(absent[0])!r}); give it the same genes."
         )
     return positions
