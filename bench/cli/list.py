@@ -9,6 +9,7 @@ import typer
 
 from bench.catalogue import Catalogue, catalogue, check
 from bench.cli import tables
+from bench.specs import DatasetSpec
 
 Kind = Literal["models", "tasks", "datasets", "pairs"]
 
@@ -76,11 +77,22 @@ def dataset_rows(found: Catalogue) -> list[dict[str, Any]]:
             "cells": "" if d.n_obs is None else f"{d.n_obs:,}",
             "obs": ", ".join(sorted(d.roles)),
             "kind": "simulated" if d.simulated else "semi-simulated" if d.semi_simulated else "real",
+            "here": _here(d),
             "summary": d.summary,
             "from": found.datasets.origins[d.name],
         }
         for d in found.datasets
     ]
+
+
+def _here(spec: DatasetSpec) -> str:
+    """Whether a dataset is on this machine: `yes`, `fetch` (by `bench fetch`), or `manual` where that needs a login."""
+    from bench.downloads.fetch import located
+    from bench.downloads.places import dataset_folder
+
+    if not spec.files or located(spec.files, dataset_folder(spec.name)):
+        return "yes"
+    return "fetch" if all(file.urls for file in spec.files) else "manual"
 
 
 def pair_rows(found: Catalogue) -> list[dict[str, Any]]:
