@@ -11,7 +11,14 @@ from bench.data.exams import is_known, role_values
 from bench.data.splits import GroupRole, cell_folds, group_folds, group_role, held_out
 from bench.errors import BadInput, unknown
 from bench_classification.plugin import TASK, ClassificationConfig
-from bench_classification.published import LEARNED, PUBLISHED, disjoint_role, published_notes, published_parts
+from bench_classification.published import (
+    LEARNED,
+    PUBLISHED,
+    disjoint_role,
+    published_notes,
+    published_parts,
+    validates,
+)
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -39,6 +46,8 @@ class Division:
     notes: tuple[str, ...]
     published: np.ndarray | None = None
     """(n,) `"train"`, `"val"` or `"test"` of each cell, None where missing, where the data comes with a split."""
+    tuning_groups: np.ndarray | None = None
+    """(n,) what models tune by: the published parts where `val` will do, else `groups`."""
 
     @property
     def labelled(self) -> np.ndarray:
@@ -74,12 +83,6 @@ class Division:
         groups = held_out(self.groups[self.labelled], self.role, fold, seed)
         return np.isin(self.groups, groups) & self.labelled, groups
 
-    def tuning_groups(self) -> np.ndarray | None:
-        """What models tune by, (n,) of each cell: a published validation part where there is one, else the groups."""
-        if self.published is not None and (self.published == "val").any():
-            return self.published
-        return self.groups
-
     def train(self, test: np.ndarray, groups: tuple[str, ...]) -> np.ndarray:
         """Mask (n,) of the cells a model may learn from: none that is, or could be, of a held-out group."""
         if self.published is not None:
@@ -107,6 +110,7 @@ def divide(data: ad.AnnData, config: ClassificationConfig) -> Division:
     if role is None and published is None:
         _check_sizes(names, sizes, config)
     groups = None if role is None else _groups(data, role)
+    tunes = published is not None and validates(published, asked)
     return Division(
         names=np.array([str(name) for name in data.obs_names]),
         labels=labels,
@@ -114,8 +118,9 @@ def divide(data: ad.AnnData, config: ClassificationConfig) -> Division:
         role=role,
         groups=groups,
         cell_folds=config.cell_folds,
-        notes=_notes(list(small), int((~is_known(labels)).sum()), role, published),
+        notes=_notes(list(small), int((~is_known(labels)).sum()), role, published, tunes),
         published=published,
+        tuning_groups=published if tunes else groups,
     )
 
 
@@ -151,10 +156,12 @@ def _check_sizes(names: np.ndarray, sizes: np.ndarray, config: ClassificationCon
         )
 
 
-def _notes(small: list[str], unlabelled: int, role: GroupRole | None, published: np.ndarray | None) -> tuple[str, ...]:
+def _notes(
+    small: list[str], unlabelled: int, role: GroupRole | None, published: np.ndarray | None, tunes: bool
+) -> tuple[str, ...]:
     notes = []
     if published is not None:
-        notes += published_notes(published, role)
+        notes += published_notes(published, role, tunes)
     elif role is None:
         notes.append("optimistic: random cells are held out, as there are no two donors or batches")
     if small:

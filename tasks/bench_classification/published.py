@@ -9,6 +9,7 @@ import numpy as np
 from bench.data.exams import role_values
 from bench.data.splits import GROUP_ROLES, GroupRole
 from bench.errors import BadInput
+from bench.heads import VALIDATION_FRACTION
 from bench_classification.plugin import TASK
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ PUBLISHED = "published"
 """The name of the one fold."""
 PARTS = ("train", "val", "test")
 LEARNED = ("train", "val")
-"""The parts that models learn from; they tune on the second."""
+"""The parts that models learn from; classifiers tune on the second, and then learn from both."""
 
 
 def published_parts(data: ad.AnnData, asked: np.ndarray) -> np.ndarray:
@@ -66,13 +67,20 @@ def disjoint_role(data: ad.AnnData, parts: np.ndarray) -> GroupRole | None:
     return None
 
 
-def published_notes(parts: np.ndarray, role: GroupRole | None) -> list[str]:
-    """What a reader must know of the split."""
+def validates(parts: np.ndarray, asked: np.ndarray) -> bool:
+    """Whether the published validation cells are of a size that `bench.heads.validation_cut` would take whole."""
+    learned = parts[np.isin(parts.astype(str), LEARNED) & asked]
+    return bool(VALIDATION_FRACTION / 2 <= (learned == "val").mean() <= VALIDATION_FRACTION * 2)
+
+
+def published_notes(parts: np.ndarray, role: GroupRole | None, tunes: bool) -> list[str]:
+    """What a reader must know of the split; `tunes`: whether its validation cells are used as such."""
     notes = ["split as published"]
     if role is None:
         notes.append("optimistic: test cells share donors or batches with training cells, or these are not known")
     if (parts == "val").any():
-        notes.append("models tune on the published validation cells, which are part of train")
+        other = "the published validation cells are train cells like others: too few or too many to tune on"
+        notes.append("classifiers tune on the published validation cells" if tunes else other)
     outside = sum(part is None for part in parts)
     if outside:
         notes.append(f"{outside:,} cells in no part of the split are left out")

@@ -104,7 +104,7 @@ def _training_columns(division: Division, learned: np.ndarray, seed: int) -> dic
     rank = np.zeros(len(learned), dtype=np.int64)
     rank[labelled] = rank_within(labels[labelled], division.names[learned][labelled], seed)
     columns = {"cell_type": hide(labels, labelled), "label_rank": rank}
-    groups = division.tuning_groups()
+    groups = division.tuning_groups
     return columns if groups is None else {**columns, "group": groups[learned]}
 
 

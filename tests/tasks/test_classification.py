@@ -227,6 +227,16 @@ def test_models_tune_on_the_published_validation_cells(donors, make_task) -> Non
     assert set(groups[cut]) == {"val"}
 
 
+def test_too_few_validation_cells_are_train_cells_like_others(donors, make_task) -> None:
+    data = published(donors, d0="train", d1="train", d2="train", d3="test")
+    first = data.obs_names[(data.obs["split"] == "train").to_numpy()][:20]
+    data.obs.loc[first, "split"] = "val"
+    exam, _ = make_task(TASK).split(data, "published", 0)
+    assert set(exam.parts["train"].obs["group"]) == {"d0", "d1", "d2"}
+    assert set(first) <= set(exam.parts["train"].obs_names)
+    assert any("train cells like others" in note for note in exam.split.notes)
+
+
 def test_without_validation_cells_models_tune_by_donor(donors, make_task) -> None:
     data = published(donors, d0="train", d1="train", d2="train", d3="test")
     exam, _ = make_task(TASK).split(data, "published", 0)
