@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.conformance.check import Failure, Skip, listening
-from bench.conformance.compare import difference, identical
+from bench.conformance.compare import difference, repeated
 from bench.conformance.subject import LABEL, ModelSubject
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ def labels(subject: ModelSubject) -> str:
     hidden = _hidden(subject)
     if subject.spec.fits == "labels":
         answers = [_asked_with(subject, subject.fitted, cells) for cells in (subject.probe, other)]
-        _refuse_difference(answers, hidden, "when it is asked")
+        _refuse_difference(subject, answers, hidden, "when it is asked")
         return "learns from labels as declared, and does not look at those of the cells it is asked about"
     answers = [_told(subject, cells) for cells in (subject.probe, other)]
-    if subject.spec.fits != "no" and not all(identical(answer, hidden) for answer in answers):
+    if subject.spec.fits != "no" and not all(repeated(a, hidden, subject.device) for a in answers):
         again = subject.answer(subject.probe, subject.fit(subject.to_fit(subject.probe)))
-        if not identical(again, hidden):
+        if not repeated(again, hidden, subject.device):
             raise Skip("cannot be told before 'determinism' is ok: the answer changes by itself")
-    _refuse_difference(answers, hidden, "though fits is not 'labels'")
+    _refuse_difference(subject, answers, hidden, "though fits is not 'labels'")
     return "hidden, shown and permuted labels give the same bits"
 
 
@@ -137,9 +137,10 @@ def _asked_with(subject: ModelSubject, model: Any, cells: ad.AnnData) -> np.ndar
     return subject.ask(model, subject.seen(cells, labels=True))
 
 
-def _refuse_difference(answers: list[np.ndarray], reference: np.ndarray, when: str) -> None:
-    apart = max(0.0 if identical(answer, reference) else difference(answer, reference) for answer in answers)
-    if not all(identical(answer, reference) for answer in answers):
+def _refuse_difference(subject: ModelSubject, answers: list[np.ndarray], hidden: np.ndarray, when: str) -> None:
+    changed = [answer for answer in answers if not repeated(answer, hidden, subject.device)]
+    if changed:
+        apart = max(difference(answer, hidden) for answer in changed)
         raise Failure(
             f"model uses labels {when}: hidden, shown and permuted obs[{LABEL!r}] give different answers"
             f" (by {apart:.1e} of the scale); leave that column alone, or declare fits='labels'"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bench.conformance import declared, exams, fairness, form, invariance, scoring
 from bench.conformance.check import Check, Skip
-from bench.conformance.subject import ASK
+from bench.conformance.subject import ASK, ModelSubject
 from bench.specs import Cap, ModelSpec, TaskSpec
 
 SPEC, SHAPE, ORDER = "spec", "shape", "cell order"
@@ -73,7 +73,8 @@ def _asking(spec: ModelSpec) -> Iterator[tuple[Check, Cap | None]]:
 
 
 def _unknown(cap: Cap) -> Check:
-    def skip(subject: object) -> str:
-        raise Skip(f"the kit has no checks of its own for {cap} yet; spec, imports and options were checked")
+    def skip(subject: ModelSubject) -> str:
+        subject.make()
+        raise Skip(f"it can be made; the kit has no checks of its own for {cap} yet")
 
-    return Check(f"answers of {cap}", "what it answers can be trusted", skip)
+    return Check(f"answers of {cap}", "what it answers can be trusted", skip, (SPEC,))

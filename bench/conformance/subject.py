@@ -109,6 +109,7 @@ class ModelSubject:
     def use(self, options: Mapping[str, Any]) -> None:
         """Fit and ask a model with other options."""
         other = replace(self, options={**self.options, **options})
+        other.make()
         if self.cap in ASK:
             other.ask(other.fitted, other.seen(other.probe, labels=False))
 

@@ -89,6 +89,11 @@ class FineGenes(Fine):
         return pd.DataFrame(np.ones((len(ids), 2)), index=list(ids))
 
 
+class CannotBeMade(FineGenes):
+    def __init__(self, config, *, weights, seed, device):
+        raise FileNotFoundError("table.npz")
+
+
 def vocabulary(config, *, weights, species):
     return frozenset({"CD3D", "MS4A1", *(f"ODD{k}" for k in range(90))})
 

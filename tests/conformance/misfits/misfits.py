@@ -79,6 +79,7 @@ def bench_models() -> list[ModelSpec]:
         _model("fine-classifier", "FineClassifier", **labelled),
         _model("fine-both", "FineBoth", gives=EMBEDS | LABELS, fits="labels"),
         _model("fine-genes", "FineGenes", gives=frozenset({Cap.EMBEDS_GENES})),
+        _model("cannot-be-made", "CannotBeMade", gives=frozenset({Cap.EMBEDS_GENES})),
         _model("fine-vocabulary", "FineVocabulary", vocabulary="misfit_models:vocabulary"),
         _model("fine-mouse", "FineMouse", species=frozenset({"mouse"}), gene_ids="ensembl"),
         _model("missing-method", "Fine", gives=EMBEDS | LABELS),
