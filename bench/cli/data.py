@@ -195,7 +195,7 @@ def _print_report(report: Report, out: Path | None) -> None:
             "features dropped": step.features_removed,
             "cells": step.cells,
             "features": step.features,
-            "first dropped": ", ".join(step.first),
+            "first dropped": _plain(", ".join(step.first)),
         }
         for step in report.steps
     ]
@@ -204,10 +204,19 @@ def _print_report(report: Report, out: Path | None) -> None:
     if report.mapping:
         _print_mapping(report)
     for notice in report.notices:
-        typer.echo(f"note: {notice}", err=True)
+        typer.echo(f"note: {_plain(notice)}", err=True)
     kinds = ", ".join(f"{after:,} of {before:,} {kind}" for kind, (before, after) in report.features.items())
     typer.echo(f"left: {report.cells[1]:,} of {report.cells[0]:,} cells, {kinds}")
-    typer.echo(f"wrote {out}: bench run --dataset {out}" if out else "dry run: nothing was written")
+    typer.echo(f"wrote {out}; use it with {_next(report, out)}" if out else "dry run: nothing was written")
+
+
+def _next(report: Report, out: Path) -> str:
+    """How to name the file in `bench run`: most roles are found by their columns, some have to be asked for."""
+    from bench.data.roles import map_roles
+
+    roles = report.options["obs"]
+    asked = [f"--obs {role}={role}" for role in roles if role not in map_roles(list(roles), {}, "")]
+    return " ".join([f"--dataset {out}", *asked])
 
 
 def _print_mapping(report: Report) -> None:
@@ -218,7 +227,7 @@ def _print_mapping(report: Report) -> None:
             "genes": outcome.value,
             "n": report.mapping[outcome.value],
             "meaning": meaning,
-            "first": ", ".join(report.mapping["examples"].get(outcome.value, ())),
+            "first": _plain(", ".join(report.mapping["examples"].get(outcome.value, ()))),
         }
         for outcome, meaning in MEANING.items()
         if report.mapping[outcome.value]
@@ -247,14 +256,22 @@ def _print_outline(found: Outline) -> None:
     }
     for key, value in facts.items():
         if value:
-            typer.echo(f"{key + ':':16} {value}")
-    tables.print_rows([_row(matrix) for matrix in found.matrices], title="matrices")
-    tables.print_rows([dataclasses.asdict(column) for column in found.obs], title="obs")
-    tables.print_rows([dataclasses.asdict(column) for column in found.var], title="var")
-    tables.print_rows([_row(matrix) for matrix in found.obsm], title="obsm")
+            typer.echo(f"{key + ':':16} {_plain(value)}")
+    for title in ("matrices", "obs", "var", "obsm"):
+        tables.print_rows([_row(item) for item in getattr(found, title)], title=title)
     for notice in found.notices:
         typer.echo(f"note: {notice}", err=True)
 
 
-def _row(matrix: Any) -> dict[str, Any]:
-    return {**dataclasses.asdict(matrix), "shape": " x ".join(f"{n:,}" for n in matrix.shape)}
+def _row(item: Any) -> dict[str, Any]:
+    """A matrix or column as a row; names come from a stranger's file."""
+    return {key: _plain(_shape(value) if key == "shape" else value) for key, value in dataclasses.asdict(item).items()}
+
+
+def _shape(lengths: tuple[int, ...]) -> str:
+    return " x ".join(f"{n:,}" for n in lengths)
+
+
+def _plain(value: Any) -> Any:
+    """Text without what a terminal would obey."""
+    return "".join(c if c.isprintable() else "?" for c in value) if isinstance(value, str) else value

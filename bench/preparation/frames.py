@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from bench.specs import ROLES
+from bench.data.roles import map_roles
 
 ORIGINAL = "original_"
 """Before the name of a column that another one replaces."""
@@ -37,8 +37,10 @@ def obs_of(
     """
     source = source.reset_index(drop=True)  # names may repeat
     columns: dict[str, Any] = {}
-    for position, name in enumerate(map(str, source.columns)):
-        if name in ROLES and asked.get(name) != name:
+    names = [str(name) for name in source.columns]
+    taken = {*roles, *map_roles(names, {}, "")}
+    for position, name in enumerate(names):
+        if name in taken and asked.get(name) != name:
             columns[ORIGINAL + name] = source.iloc[:, position]
         elif name not in roles:
             columns[name] = source.iloc[:, position]

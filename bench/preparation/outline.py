@@ -273,11 +273,12 @@ def _column(table: pd.DataFrame, position: int) -> Column:
     if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
         span = f"{given.min():.6g} to {given.max():.6g}" if len(given) else ""
         return Column(str(column.name), str(column.dtype), int(given.nunique()), missing, span)
-    texts = given.astype(object).map(str)
-    counted = texts.value_counts(sort=True)
-    shown = ", ".join(f"{_short(str(word))} ({number:,})" for word, number in counted[:EXAMPLES].items())
+    texts = [str(value) for value in given]
+    counted = Counter(texts)
+    most = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:EXAMPLES]
+    shown = ", ".join(f"{_short(word)} ({number:,})" for word, number in most)
     if len(counted) == len(texts) > EXAMPLES:
-        shown = ", ".join(_short(str(word)) for word in texts[:EXAMPLES])
+        shown = ", ".join(map(_short, texts[:EXAMPLES]))
     return Column(str(column.name), _kind(column), len(counted), missing, shown)
 
 
