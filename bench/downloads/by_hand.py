@@ -17,9 +17,15 @@ _NAMED = 4
 
 def route(files: Sequence[RemoteFile], folder: Path, manual: str = "") -> str:
     """How to get files by hand: address, place and name, checksum."""
-    steps = "; ".join(_step(file, folder) for file in files[:_NAMED])
-    more = f"; and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
-    return f"By hand: {manual.rstrip('.') + '. ' if manual else ''}{steps}{more}. Then run the same command again."
+    steps = [manual.rstrip(". ")] if manual else []
+    open_, closed = [f for f in files if f.urls], [f for f in files if not f.urls]
+    steps += [f"download {resolved(f.urls[0])} and save it as {_place(f, folder)}" for f in open_[:_NAMED]]
+    if len(open_) > _NAMED:
+        steps.append(f"and so for {len(open_) - _NAMED} more files (bench show tells their addresses)")
+    if closed:
+        names = (_place(f, folder).removeprefix(f"{folder}/") for f in closed)
+        steps.append(f"put {', '.join(names)} into {folder}")
+    return f"By hand: {'; '.join(steps)}; then run the same command again."
 
 
 def require_route(files: Sequence[RemoteFile], folder: Path, what: str, manual: str) -> None:
@@ -39,7 +45,7 @@ def require_route(files: Sequence[RemoteFile], folder: Path, what: str, manual: 
         )
 
 
-def _step(file: RemoteFile, folder: Path) -> str:
-    where = f"download {resolved(file.urls[0])} and save it as" if file.urls else "save the file as"
-    checksum = f"sha256 {file.sha256}" if file.sha256 else f"md5 {file.md5}" if file.md5 else ""
-    return f"{where} {packed_path(file, folder)}" + (f" ({checksum})" if checksum else "")
+def _place(file: RemoteFile, folder: Path) -> str:
+    """Where to put a file, and how to know that it is the right one."""
+    kind, value = ("sha256", file.sha256) if file.sha256 else ("md5", file.md5)
+    return f"{packed_path(file, folder)}" + (f" ({kind} {value})" if value else "")

@@ -13,11 +13,12 @@ from bench.downloads import by_hand, receipt
 from bench.downloads.archives import remove, unpack
 from bench.downloads.fetch import total_size
 from bench.downloads.kept import INCOMING, kept_name, kept_path, packed_path, present
+from bench.downloads.part import Part
 from bench.downloads.progress import Progress
 from bench.downloads.receipt import Receipt
-from bench.downloads.sizes import require_room
+from bench.downloads.sizes import NoRoom, require_room
 from bench.downloads.verify import genuine, impossible, published, receipt_of, wrong_checksum
-from bench.errors import BadInput
+from bench.errors import BadInput, BenchError
 from bench.specs import RemoteFile
 
 _LOCK = ".lock"
@@ -108,7 +109,14 @@ class Folder:
                     f"{self.what}: {url} holds another file than on {noted.date[:10]} (sha256 {found}, it was"
                     f" {noted.sha256}); scores on the two do not compare. Take the new one with --force."
                 )
-        self._keep(file, arrived, url)
+        try:
+            self._keep(file, arrived, url)
+        except NoRoom:
+            os.replace(arrived, Part.of(arrived).path)  # what took hours to come is not downloaded again
+            raise
+        except BenchError:
+            remove(arrived)
+            raise
 
     def _keep(self, file: RemoteFile, arrived: Path, url: str) -> None:
         """Unpack what arrived where that is asked for, and give it its name and its receipt."""

@@ -38,14 +38,15 @@ def retrieve(file: RemoteFile, target: Path, what: str, by_hand: str, progress: 
     BadInput
         If the disk is full, or the folder cannot be written to.
     """
-    failures = []
+    failures: list[str] = []
     for url in map(resolved, file.urls):
+        if failures:
+            progress.note(f"{failures[-1].strip()}; asking the next address")
         try:
             _from(url, file, target, progress)
             return url
         except Failed as failure:
             failures.append(f"  {url}: {failure}")
-            progress.note(f"{url}: {failure}")
         except OSError as error:
             raise BadInput(f"cannot write to {target.parent}: {error.strerror or error}.") from None
     raise DownloadFailed("\n".join([f"{what}: {file.name} could not be downloaded:", *failures, by_hand]))

@@ -12,6 +12,10 @@ FULL = {errno.ENOSPC, errno.EDQUOT}
 """Error numbers of a full disk, and of a quota that is used up."""
 
 
+class NoRoom(BadInput):
+    """The disk is full, or would be."""
+
+
 def shown(size: int | None) -> str:
     """`130 bytes`, `1.2 kB`, `34.0 MB`: in powers of ten, as publishers give them."""
     if size is None:
@@ -31,7 +35,7 @@ def require_room(folder: Path, needed: int, what: str) -> None:
 
     Raises
     ------
-    BadInput
+    NoRoom
         If fewer than `needed` bytes are free where `folder` is.
     """
     free = shutil.disk_usage(folder).free
@@ -39,6 +43,6 @@ def require_room(folder: Path, needed: int, what: str) -> None:
         raise no_room(folder, f"{what} needs {shown(needed)}, {shown(free)} are free")
 
 
-def no_room(folder: Path, found: str) -> BadInput:
+def no_room(folder: Path, found: str) -> NoRoom:
     """The error for a full disk."""
-    return BadInput(f"no room in {folder}: {found}; free some, or set BENCH_CACHE_DIR to a folder on a larger disk.")
+    return NoRoom(f"no room in {folder}: {found}; free some, or set BENCH_CACHE_DIR to a folder on a larger disk.")

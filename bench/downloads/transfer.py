@@ -171,4 +171,5 @@ def _cause(error: BaseException) -> str:
         if not isinstance(deeper, BaseException):
             break
         inner = deeper
-    return " ".join(str(inner).split()).rpartition(">: ")[2][:200] or type(inner).__name__
+    text = re.sub(r"^\w*Connection\w*\([^)]*\): ", "", " ".join(str(inner).split()))
+    return text[:200] or type(inner).__name__

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from tests.downloads.server import Server, choosy, cut, moved, no_ranges, silent, status, whole
 
-from bench.downloads import sizes, transfer
+from bench.downloads import archives, sizes, transfer
 from bench.downloads.fetch import fetch, located, total_size
 from bench.downloads.retrieve import DownloadFailed
 from bench.errors import BadInput
@@ -206,7 +206,7 @@ def test_a_silent_server_is_left(server: Server, tmp_path: Path, monkeypatch: py
 
 
 def test_a_server_that_is_not_there_is_said_so(tmp_path: Path) -> None:
-    assert "no connection" in refused(remote("http://127.0.0.1:9/cells"), tmp_path)
+    assert "Connection refused)" in refused(remote("http://127.0.0.1:9/cells"), tmp_path)
 
 
 # --- answers that are not the file --------------------------------------------------------------------
@@ -321,7 +321,8 @@ def test_a_login_has_a_route_by_hand(tmp_path: Path) -> None:
     file = remote(name="train.csv.gz", body=gzip.compress(b"a,b"), unpack=True)
     with pytest.raises(BadInput, match="cannot be downloaded by a program") as error:
         get(file, tmp_path, manual="Log in at example.org and accept the rules.")
-    assert f"accept the rules. save the file as {tmp_path / 'train.csv.gz'}" in str(error.value)
+    assert "By hand: Log in at example.org and accept the rules; put train.csv.gz (sha256" in str(error.value)
+    assert str(tmp_path) in str(error.value)
     (tmp_path / "train.csv.gz").write_bytes(b"something else")
     with pytest.raises(BadInput, match="is not the published file"):
         get(file, tmp_path)
@@ -369,6 +370,19 @@ def test_a_hostile_archive_leaves_nothing(server: Server, tmp_path: Path) -> Non
         get(file, folder)
     assert not list((tmp_path / "cache").rglob("pw.txt"))
     assert located([file], folder) is None
+
+
+def test_an_archive_that_does_not_fit_unpacked_is_not_downloaded_twice(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = gzip.compress(b"counts" * 1000)
+    file = remote(server.at("/x", whole(packed)), body=packed, name="cells.csv.gz", unpack=True)
+    with monkeypatch.context() as small:
+        small.setattr(archives.shutil, "disk_usage", lambda _: SimpleNamespace(free=5000))
+        with pytest.raises(BadInput, match="larger unpacked than the"):
+            get(file, tmp_path)
+    assert get(file, tmp_path).read_bytes() == b"counts" * 1000
+    assert server.ranges() == [None, f"bytes={len(packed)}-"]
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", ".lock", "a/.b/c", "fetched.json", "a\\b", ""])
