@@ -137,6 +137,7 @@ def discover(entry_points: Iterable[metadata.EntryPoint]) -> Catalogue:
         try:
             with contextlib.redirect_stdout(sys.stderr):  # stdout belongs to the answer, `--json` above all
                 module = entry.load()
+            _require_api(module)
             hooks = _hooks(module, entry.name)
             contributed = [
                 (shelf, spec)
@@ -156,6 +157,17 @@ def discover(entry_points: Iterable[metadata.EntryPoint]) -> Catalogue:
         for shelf, spec in contributed:
             shelf.add(spec, origin)
     return Catalogue(shelves.models, shelves.tasks, shelves.datasets, shelves.commands, tuple(broken))
+
+
+def _require_api(module: Any) -> None:
+    """Refuse a plugin that says it was written for another version of the contract."""
+    wanted = getattr(module, "BENCH_API", hookspecs.API)
+    if type(wanted) is not int:  # True is 1 too
+        raise BenchError(f"its BENCH_API is {str(wanted)[:80]!r}, not a whole number")
+    if wanted == hookspecs.API:
+        return
+    older = "bench-harness" if wanted > hookspecs.API else "the plugin"
+    raise BenchError(f"targets hook API {wanted}; this bench has {hookspecs.API}: upgrade {older}")
 
 
 def _hooks(module: Any, name: str) -> Any:

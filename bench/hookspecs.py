@@ -4,6 +4,9 @@ A distribution joins in with an entry point of group `bench` that names a light 
 
     [project.entry-points.bench]
     mine = "my_package.plugin"
+
+The module may say which version of this contract it was written for: `BENCH_API = 1`. One that says another
+is not loaded, and its user is told which of the two to upgrade; one that says nothing is taken as it is.
 """
 
 from __future__ import annotations
@@ -13,6 +16,10 @@ import pluggy
 from bench.specs import CommandSpec, DatasetSpec, ModelSpec, TaskSpec
 
 GROUP = "bench"
+API = 1
+"""Version of the contract: of the hooks below, `bench.specs`, `bench.capabilities` and `bench.tasks`. Raised
+only by a change that a plugin written before it would not survive."""
+
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
 

@@ -10,7 +10,7 @@ import pytest
 
 from bench.catalogue import catalogue, check, discover
 from bench.errors import BadInput
-from bench.hookspecs import hookimpl
+from bench.hookspecs import API, hookimpl
 from bench.specs import BridgeSpec, Cap, DatasetSpec, ModelSpec, TaskSpec
 
 
@@ -58,7 +58,7 @@ def test_a_broken_plugin_is_reported_and_the_others_go_on(
     (tmp_path / "needs.py").write_text("import a_module_nobody_has\n")
     (tmp_path / "empty.py").write_text("")
     (tmp_path / "typo.py").write_text(
-        "from bench.hookspecs import hookimpl\n@hookimpl\ndef bench_modles():\n    return []\n"
+        "from bench.hookspecs import API, hookimpl\n@hookimpl\ndef bench_modles():\n    return []\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     entries = [metadata.EntryPoint(n, n, "bench") for n in ("exits", "needs", "empty", "typo")]
@@ -89,6 +89,26 @@ def test_a_malformed_spec_is_its_plugin_s_trouble(monkeypatch: pytest.MonkeyPatc
     found = discover([plugin(monkeypatch, "good", model("fine")), plugin(monkeypatch, "odd", model("other"), spec)])
     assert list(found.models.specs) == ["fine"]
     assert reason in found.broken[0].reason
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        (API + 1, f"targets hook API {API + 1}; this bench has {API}: upgrade bench-harness"),
+        (API - 1, f"targets hook API {API - 1}; this bench has {API}: upgrade the plugin"),
+        ("1.0", "its BENCH_API is '1.0', not a whole number"),
+        (True, "its BENCH_API is 'True', not a whole number"),
+    ],
+)
+def test_a_plugin_for_another_version_of_the_contract_is_not_loaded(
+    monkeypatch: pytest.MonkeyPatch, wanted: object, reason: str
+) -> None:
+    entries = [plugin(monkeypatch, "fits", model("fine")), plugin(monkeypatch, "odd", model("other"))]
+    monkeypatch.setattr(sys.modules["fits"], "BENCH_API", API, raising=False)
+    monkeypatch.setattr(sys.modules["odd"], "BENCH_API", wanted, raising=False)
+    found = discover(entries)
+    assert list(found.models.specs) == ["fine"]
+    assert [(b.plugin, b.reason) for b in found.broken] == [("odd", reason)]
 
 
 def test_a_name_registered_twice_belongs_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
