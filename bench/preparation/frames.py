@@ -68,7 +68,7 @@ def writable(frame: pd.DataFrame, what: str, notices: list[str]) -> pd.DataFrame
     columns: dict[str, Any] = {}
     texts, left_out = [], []
     for name in map(str, frame.columns):
-        column = frame[name]
+        column = frame[name].infer_objects()  # numbers that were joined with nothing are numbers
         if not _printable(name) or name == "_index":
             left_out.append(name)
         elif _is_plain(column):

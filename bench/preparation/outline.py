@@ -18,7 +18,7 @@ from scipy import sparse
 
 from bench.data import canonical, files, safety
 from bench.data.identity import content_sha256, dataset_identity
-from bench.data.modalities import COLUMNS, modality
+from bench.data.modalities import COLUMNS, GENE_EXPRESSION, modality
 from bench.errors import BadInput
 from bench.genes import identify
 from bench.preparation.suggestions import suggested
@@ -211,14 +211,14 @@ def _looks(values: Any) -> str:
 
 
 def _described(spec: DatasetSpec, seen: _Seen, path: Path) -> Outline:
-    columns = [str(column) for column in seen.obs.columns]
+    columns, kinds = [str(column) for column in seen.obs.columns], _kinds(seen.var)
     found = _whole(spec, seen.raw) if seen.raw is not None else ("", None, ())
     return Outline(
         name=spec.name,
         source=spec.source or spec.summary,
         cells=len(seen.obs),
-        features=_features(seen.var),
-        gene_names=_gene_names(seen.var),
+        features=dict(Counter(kinds).most_common()),
+        gene_names=_gene_names(seen.var[[kind == GENE_EXPRESSION for kind in kinds]]),
         species=spec.species,
         study=spec.study,
         roles=dict(spec.roles),
@@ -251,15 +251,18 @@ def _whole(spec: DatasetSpec, raw: ad.AnnData) -> tuple[str, tuple[int, int] | N
     return origin, data.shape, tuple(data.uns["notices"])
 
 
-def _features(var: pd.DataFrame) -> dict[str, int]:
+def _kinds(var: pd.DataFrame) -> list[str]:
+    """What every feature measures."""
     for column in COLUMNS:
         if column in var:
-            return dict(Counter(modality("" if pd.isna(v) else str(v), column) for v in var[column]).most_common())
-    return {modality("gene"): len(var)}
+            return [modality("" if pd.isna(value) else str(value), column) for value in var[column]]
+    return [GENE_EXPRESSION] * len(var)
 
 
 def _gene_names(var: pd.DataFrame) -> str:
-    """What the names of the features are, and where other names stand."""
+    """What the names of the genes are, and where other names stand; empty where there are no genes."""
+    if not len(var):
+        return ""
     looked = identify.look(map(str, var.index))
     other: identify.Kind = "ensembl" if looked.kind == "symbol" else "symbol"
     columns = identify.columns_with(var, other)

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pandas as pd
@@ -30,6 +36,25 @@ def write(folder: Path, genes: list[str] | bytes, places: list[str] | bytes) -> 
     for file, content in zip(SOURCES["human"].files, (genes, places), strict=True):
         text = content if isinstance(content, bytes) else "\n".join([*content, ""]).encode()
         (folder / file.name).write_bytes(gzip.compress(text))
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Says nothing."""
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """A web server over a folder; its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture
@@ -122,6 +147,26 @@ def test_fetched_files_need_no_network(published: Path, cache: Path) -> None:
     assert tables.at_hand("mouse")
     assert not tables.at_hand("human")
     assert gene_table("mouse").loc["ENSMUSG00000059552", "symbol"] == "Trp53"
+
+
+def test_tables_are_fetched_once(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a server on this machine, as from the public one."""
+    monkeypatch.delenv("BENCH_OFFLINE")
+    served = tmp_path / "served"
+    served.mkdir()
+    write(served, GENES, PLACES)
+    with serving(served) as address:
+        remote = [
+            replace(f, urls=(f"{address}/{f.name}",), sha256=file_sha256(served / f.name), size=None)
+            for f in SOURCES["human"].files
+        ]
+        source = replace(SOURCES["human"], genes=remote[0], coordinates=remote[1])
+        monkeypatch.setitem(tables.SOURCES, "human", source)
+        assert not tables.at_hand("human")
+        first = gene_table("human")
+    assert tables.at_hand("human")
+    assert tables.provenance("human")["release"] == "GENCODE v48"
+    pd.testing.assert_frame_equal(gene_table("human"), first)  # the server is gone by now
 
 
 def test_addresses_are_pinned_to_a_commit() -> None:

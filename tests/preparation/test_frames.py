@@ -15,6 +15,7 @@ from bench.preparation.frames import embeddings, writable
 COLUMNS: dict[str, tuple[Any, list[Any]]] = {
     "integers": ([1, 2, 3], [1, 2, 3]),
     "floats": ([0.5, np.nan, 2], [0.5, np.nan, 2]),
+    "numbers among objects": (np.array([1, None, 3], dtype=object), [1, np.nan, 3]),
     "booleans": ([True, False, True], [True, False, True]),
     "text": (["a", "b", None], ["a", "b", np.nan]),
     "categories": (pd.Categorical(["x", None, "x"], categories=["y", "x"]), ["x", np.nan, "x"]),
