@@ -95,13 +95,15 @@ class Case:
     @cached_property
     def obs(self) -> Mapping[str, np.ndarray]:
         """Role -> (n_cells,) object array of str, None where missing; roles whose column is refused are absent."""
-        found = {}
+        found: dict[str, np.ndarray] = {}
         for role, column in self.spec.roles.items():
             try:
                 values = cells.canonical_obs(self.raw.obs, {role: column}, self.where, [])[role]
             except BadInput:
                 continue
-            found[role] = np.where(values.isna(), None, values.to_numpy(dtype=object))
+            texts = values.to_numpy(dtype=object, copy=True)
+            texts[values.isna().to_numpy()] = None
+            found[role] = texts
         return found
 
 

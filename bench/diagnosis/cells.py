@@ -64,7 +64,8 @@ def unlabelled(case: Case) -> list[Finding]:
     """Cells without a label or a group."""
     found = []
     for role, values in case.obs.items():
-        missing = int(sum(value is None for value in values))
+        kept = np.ones(len(values), dtype=bool) if case.totals is None else case.totals > 0  # empty cells are dropped
+        missing = sum(value is None for value in values[kept])
         if not missing:
             continue
         text = f"{role} is missing for {counted(missing, 'cell')} of {len(values):,}"
@@ -78,9 +79,11 @@ def unlabelled(case: Case) -> list[Finding]:
 
 
 def _copies(matrix: sparse.csr_matrix) -> int:
-    """Number of rows that equal an earlier row."""
+    """Number of rows of a matrix that equal an earlier row; the matrix is the caller's own copy."""
     if matrix.shape[0] < 2:
         return 0
+    matrix.eliminate_zeros()
+    matrix.sort_indices()
     weights = np.random.default_rng(0).random(matrix.shape[1])
     keys = matrix.astype(np.float64) @ weights  # equal rows have equal keys, and hardly any others
     order = np.argsort(keys, kind="stable")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from bench.data.splits import GROUP_ROLES
 from bench.diagnosis.case import Case
-from bench.diagnosis.finding import Finding, counted
+from bench.diagnosis.finding import Finding, Level, counted
 from bench.specs import ROLES
 
 SUBJECT = "columns"
@@ -74,7 +74,7 @@ def _suggestion(case: Case, role: str, columns: list[str]) -> Finding:
         text += "; but a clustering as labels rewards whoever clusters the same way"
     if len(columns) > 1:
         text += f" (also: {', '.join(columns[1:4])})"
-    level = "warning" if role in ("cell_type", *GROUP_ROLES) and role not in case.spec.roles else "note"
+    level: Level = "warning" if role in ("cell_type", *GROUP_ROLES) and role not in case.spec.roles else "note"
     return Finding(level, SUBJECT, text, f"--obs {role}={best}")
 
 

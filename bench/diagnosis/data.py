@@ -46,6 +46,8 @@ CHECKS: tuple[Callable[[Case], list[Finding]], ...] = (
     demand.memory,
 )
 """Each looks at the data as its loader returned it, and at nothing else."""
+ROUNDS = 3
+"""How often advice is followed by more of it."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def diagnose(query: Query) -> Diagnosis:
     if isinstance(raw, Finding):
         return Diagnosis((*findings, raw), "", False)
     case = Case(dataset, raw)
-    findings += _checked(case)
+    findings += checked(case)
     data = _canonical(case, findings)
     mended, better, best = _mended(sound, case, data, findings)
     given = suits.exams(tasks, sound, dataset, data)
@@ -134,7 +136,8 @@ def _loaded(dataset: DatasetSpec) -> ad.AnnData | Finding:
     return raw.to_memory() if raw.isbacked else raw
 
 
-def _checked(case: Case) -> list[Finding]:
+def checked(case: Case) -> list[Finding]:
+    """Everything that the data itself shows; an error wherever the core would refuse it."""
     findings = cases.refusals(case)
     for check in CHECKS:
         try:
@@ -161,14 +164,23 @@ def _canonical(case: Case, findings: list[Finding]) -> ad.AnnData | None:
 def _mended(
     query: Query, case: Case, data: ad.AnnData | None, findings: list[Finding]
 ) -> tuple[Query, DatasetSpec, ad.AnnData | None]:
-    """The question with the advised options, and the dataset and canonical data that answer it."""
-    mended = query.mended(findings)
-    if mended == query:
-        return query, case.spec, data
-    spec, mended, wrong = resolve(mended)
-    if spec is None or wrong:
-        return query, case.spec, data
-    return mended, spec, _canonical(replace(case, spec=spec), [])
+    """The question with the advised options, and the dataset and canonical data that answer it.
+
+    A column that is advised may hold a fault of its own, such as cells without a label: that is one more finding.
+    """
+    for _ in range(ROUNDS):
+        mended = query.mended(findings)
+        if mended == query:
+            break
+        spec, mended, wrong = resolve(mended)
+        if spec is None or wrong:
+            break
+        query, case = mended, replace(case, spec=spec)
+        data = _canonical(case, [])
+        if data is not None:
+            break
+        findings += [f for f in checked(case) if f.level == "error" and f not in findings]
+    return query, case.spec, data
 
 
 def _cost(prospect: Prospect, query: Query, data: ad.AnnData | None) -> list[Finding]:

@@ -10,8 +10,8 @@ from bench.data.safety import available_memory
 from bench.diagnosis.case import Case
 from bench.diagnosis.finding import Finding, duration, size
 from bench.errors import StoreError
-from bench.runs import record
 from bench.runs.record import Record
+from bench.store.rows import load
 
 SUBJECT = "size"
 COPIES = 3
@@ -67,7 +67,7 @@ def _records(results: Path) -> list[Record]:
     found = []
     for path in itertools.islice(paths, MOST_RECORDS):
         try:
-            found.append(record.read(path))
+            found.append(load(path))
         except (OSError, ValueError, StoreError):
             continue  # `bench doctor` alone reports these
     return found

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.data.genes import ENSEMBL_COLUMNS, SYMBOL_COLUMNS
 from bench.diagnosis.case import Case
-from bench.diagnosis.finding import Finding, counted, listed, percent
+from bench.diagnosis.finding import Finding, Level, counted, listed, percent
 from bench.genes import identify
 from bench.genes.identify import Names
 
@@ -47,7 +47,7 @@ def names(case: Case) -> list[Finding]:
         text += f"; symbols of {percent(symbols.mean())}" if symbols.any() else "; no column holds symbols"
     else:
         text += f"; Ensembl ids of {percent(ids.mean())}" if ids.any() else "; no column holds Ensembl ids"
-    level = "ok" if looked.kind != "mixed" else "warning"
+    level: Level = "ok" if looked.kind != "mixed" else "warning"
     return [Finding(level, SUBJECT, text), *_unread_columns(case, bool(symbols.any()), bool(ids.any()))]
 
 
@@ -88,7 +88,7 @@ def duplicates(case: Case) -> list[Finding]:
     ids = case.var["ensembl_id"]
     shared = ids[(ids != "") & ids.duplicated() & ~again.to_numpy()]
     if len(shared):
-        text = f"{counted(len(shared), 'gene')} share an Ensembl id with another name (first: {shared.iloc[0]})"
+        text = f"{counted(len(shared), 'gene')} with the Ensembl id of another name (first: {shared.iloc[0]})"
         found.append(Finding("note", SUBJECT, text))
     return found
 

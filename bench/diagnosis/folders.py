@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.data.cache import cache_dir
-from bench.diagnosis.finding import Finding, counted, listed, size
+from bench.diagnosis.finding import Finding, Level, counted, listed, size
 from bench.errors import StoreError
 from bench.store import schema
 from bench.store.index import Store
@@ -68,7 +68,7 @@ def disk(folder: Path) -> list[Finding]:
             free = shutil.disk_usage(_nearest(place)).free
         except OSError:
             continue  # said above, as it cannot be used
-        level = "ok" if free >= LEAST_FREE else "warning"
+        level: Level = "ok" if free >= LEAST_FREE else "warning"
         found.append(Finding(level, subject, f"{size(free)} of disk space are free"))
     return found
 

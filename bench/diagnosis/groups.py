@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.data.splits import GROUP_ROLES
 from bench.diagnosis.case import Case
-from bench.diagnosis.finding import PLACEHOLDER, Finding, counted, listed
+from bench.diagnosis.finding import PLACEHOLDER, Finding, Level, counted, listed
 
 SUBJECT = "groups"
 LABEL = "cell_type"
@@ -28,9 +28,9 @@ def enough(case: Case) -> list[Finding]:
         single = [f"one {role} only" for role in GROUP_ROLES if len(_sizes(case, role)) == 1]
         return [Finding("warning", SUBJECT, f"{text} ({' and '.join(single)})" if single else text)]
     sizes = _sizes(case, role)
-    smallest, n = sizes.most_common()[-1]
+    last, smallest = sizes.most_common()[-1]
     text = f"{counted(len(sizes), role)} can be held out whole"
-    found = [Finding("ok", SUBJECT, f"{text}: {n:,} ({smallest!r}) to {sizes.most_common()[0][1]:,} cells")]
+    found = [Finding("ok", SUBJECT, f"{text}: {smallest:,} ({last!r}) to {sizes.most_common()[0][1]:,} cells")]
     if len(sizes) < FEW_GROUPS:
         text = f"only {counted(len(sizes), role)}: a model learns from one and is asked about the other"
         found.append(Finding("warning", SUBJECT, f"{text}; nothing can be said about spread"))
@@ -91,7 +91,7 @@ def _unseen(case: Case, role: str) -> list[Finding]:
     if not lone:
         return []
     text = f"{counted(len(lone), 'type')} of {len(names)} in one {role} only ({listed(lone)})"
-    level = "warning" if len(lone) == len(names) else "note"
+    level: Level = "warning" if len(lone) == len(names) else "note"
     return [Finding(level, SUBJECT, f"{text}: unseen in training when it is held out, and counted as wrong")]
 
 

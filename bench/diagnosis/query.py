@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,8 @@ class Query:
             return self
         known: Mapping[str, Any] = getattr(self, fields[flag])
         # what was asked for stays, unless it is what is wrong; the first advice on a key is the one that is followed
-        return replace(self, **{fields[flag]: {**assignments([value], flag), **known}})
+        changes: dict[str, Any] = {fields[flag]: {**assignments([value], flag), **known}}
+        return replace(self, **changes)
 
 
 def resolve(query: Query) -> tuple[DatasetSpec | None, Query, list[Finding]]:
@@ -76,20 +77,16 @@ def resolve(query: Query) -> tuple[DatasetSpec | None, Query, list[Finding]]:
         return None, query, [refused("data", error)]
     findings: list[Finding] = []
 
-    def right(attempt: Callable[[], Any]) -> bool:
+    def right(obs: Mapping[str, str], layer: str, options: Mapping[str, Any]) -> bool:
         try:
-            attempt()
+            resolve_dataset(query.data, obs, layer, options)
         except BadInput as error:
             findings.append(refused("options", error))
             return False
         return True
 
-    obs = {r: c for r, c in query.obs.items() if right(lambda r=r, c=c: resolve_dataset(query.data, {r: c}, "", {}))}
-    options = {k: v for k, v in query.data_set.items() if right(lambda k=k, v=v: _option(query, k, v))}
-    layer = query.layer if right(lambda: resolve_dataset(query.data, {}, query.layer, {})) else ""
+    obs = {role: column for role, column in query.obs.items() if right({role: column}, "", {})}
+    options = {key: value for key, value in query.data_set.items() if right({}, "", {key: value})}
+    layer = query.layer if right({}, query.layer, {}) else ""
     sound = replace(query, obs=obs, data_set=options, layer=layer)
     return resolve_dataset(query.data, obs, layer, options), sound, findings
-
-
-def _option(query: Query, key: str, value: Any) -> DatasetSpec:
-    return resolve_dataset(query.data, {}, "", {key: value})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.catalogue import Catalogue, check
-from bench.diagnosis.finding import Finding, counted, flag_in, listed
+from bench.diagnosis.finding import Finding, Level, counted, flag_in, listed
 from bench.diagnosis.query import Query
 from bench.errors import BadInput
 from bench.genes.vocabulary import Suitability, suitability
@@ -168,7 +168,7 @@ def _of_tasks(subject: str, objections: Mapping[str, Sequence[str]]) -> list[Fin
     for name, reasons in objections.items():
         for reason in reasons:
             concerned.setdefault(reason, []).append(name)
-    level = "error" if objections and all(objections.values()) else "note"
+    level: Level = "error" if objections and all(objections.values()) else "note"
     return [Finding(level, subject, reason, _command_in(reason)) for reason in concerned]
 
 
