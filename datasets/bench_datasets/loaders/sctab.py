@@ -57,7 +57,7 @@ def load(path: str, parts: str, n_cells: int, atlas: str, unrecovered: str, seed
     parts
         Comma-separated, of `"train"`, `"val"`, `"test"`.
     n_cells
-        How many, dealt to the parts by their sizes; 0: all of them.
+        About how many, dealt to the parts by their sizes; 0: all of them.
     atlas
         Only cells of one dataset: a name of `ATLASES` or a CELLxGENE id; empty: of all.
     unrecovered
