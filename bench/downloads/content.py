@@ -15,7 +15,6 @@ _POINTER = b"version https://git-lfs.github.com/spec/"
 _MAGIC = {
     "gzip": (b"\x1f\x8b",),
     "zip": (b"PK\x03\x04", b"PK\x05\x06"),
-    "parquet": (b"PAR1",),
 }
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _HDF5_AT = (0, 512, 1024, 2048)
@@ -48,8 +47,8 @@ def _is(path: Path, kind: str) -> bool:
         return tarfile.is_tarfile(path)
     with path.open("rb") as file:
         head = file.read(HEAD)
-        if kind == "parquet" and path.stat().st_size >= 12:
-            file.seek(-4, 2)
+        if kind == "parquet":  # the word stands at both ends
+            file.seek(max(path.stat().st_size - 4, 4))
             return head.startswith(b"PAR1") and file.read() == b"PAR1"
     if kind == "hdf5":
         return any(head[at : at + len(_HDF5)] == _HDF5 for at in _HDF5_AT)

@@ -38,7 +38,8 @@ class Failed(Exception):
     """Why an address did not give the file; `again` where the same question may get another answer."""
 
     def __init__(self, reason: str, again: bool = False) -> None:
-        super().__init__(reason)
+        # A server's words go to a terminal: no escape sequences.
+        super().__init__("".join(c if c.isprintable() else "?" for c in reason))
         self.again = again
 
 

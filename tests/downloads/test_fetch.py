@@ -235,6 +235,7 @@ def test_the_next_mirror_is_asked_and_all_failures_are_told(server: Server, tmp_
         (b"", {}, "an empty file"),
         (b'{"message": "not found"}', {"kind": "hdf5"}, "not hdf5"),
         (b"PAR1" + b"x" * 30, {"kind": "parquet"}, "not parquet"),
+        (b"PAR1", {"kind": "parquet"}, "not parquet"),
         (b"plain", {"kind": "gzip"}, "not gzip"),
         (b"plain", {"kind": "zip"}, "not zip"),
         (b"plain", {"kind": "tar"}, "not tar"),
@@ -248,6 +249,32 @@ def test_what_came_instead_is_named(
 ) -> None:
     assert said in refused(remote(server.at("/cells", whole(body)), checked=False, **fields), tmp_path)
     assert unfinished(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("hdf5", b"\0" * 512 + HDF5),
+        ("parquet", b"PAR1....PAR1"),
+        ("zip", b"PK\x05\x06" + b"\0" * 18),
+        ("gzip", gzip.compress(b"x")),
+        ("text", b"gene,symbol\n"),
+        ("", b"anything"),
+    ],
+)
+def test_every_kind_is_known_by_its_first_bytes(server: Server, tmp_path: Path, kind: Any, body: bytes) -> None:
+    file = remote(server.at("/cells", whole(body)), body=body, kind=kind)
+    assert get(file, tmp_path).read_bytes() == body
+
+
+def test_a_servers_words_cannot_move_the_cursor(server: Server, tmp_path: Path) -> None:
+    def coloured(handler: Any) -> None:
+        handler.send_response(404, "\x1b[2J gone")
+        handler.end_headers()
+
+    message = refused(remote(server.at("/cells", coloured)), tmp_path)
+    assert "404 ?[2J gone" in message
+    assert "\x1b" not in message
 
 
 def test_a_large_file_of_another_size_is_not_even_downloaded(server: Server, tmp_path: Path) -> None:
