@@ -14,8 +14,9 @@ import numpy as np
 from bench.conformance.check import Failure
 
 TOLERANCE = 1e-5
-SIMILAR = 0.99
-"""Least correlation of distances that counts as the same after a fit on cells in another order."""
+SIMILAR = 0.95
+"""Least correlation of distances that counts as the same after a fit on cells in another order. A method that starts
+from k-means keeps 0.990 to 0.994 on the probe (8 seeds), one that does not 1.0000, permuted rows 0."""
 N_PAIRS = 5000
 
 
