@@ -127,9 +127,7 @@ def prepared(raw: ad.AnnData, spec: DatasetSpec, options: Options) -> tuple[ad.A
     table = frames.obs_of(raw.obs, roles, spec.roles, options.keep_obs, account.notices)
     result = _assembled(raw, work, table, measured, (keep, kept), account)
     report = Report(
-        source=Path(str(spec.params.get("path", spec.name))).name,
-        source_sha256=content_sha256(spec) or dataset_identity(spec),
-        study=spec.study,
+        **_asked(spec, options, data_options),
         species=species,
         counts=found.origin,
         cells=(raw.n_obs, result.n_obs),
@@ -138,19 +136,28 @@ def prepared(raw: ad.AnnData, spec: DatasetSpec, options: Options) -> tuple[ad.A
         quality=quality.summary(measured[keep]),
         gene_table=named.table,
         mapping=named.report,
-        options={
-            **config.as_dict(options),
-            **config.as_dict(data_options),
-            "layer": spec.layer,
-            "obs": dict(spec.roles),
-        },
         notices=tuple(account.notices),
-        versions={name: metadata.version(name) for name in VERSIONS},
     )
     # bench reads these back from there; what is only likely of the species is not written down as known
     result.uns["bench_source"] = {"study": spec.study, "organism": options.species or spec.species}
     result.uns["bench_prepare"] = json.dumps(report.document())
     return result, report
+
+
+def _asked(spec: DatasetSpec, options: Options, data_options: DataOptions) -> dict[str, Any]:
+    """The part of a report that is known before the first step: of what, how, and by which versions."""
+    return {
+        "source": Path(str(spec.params.get("path", spec.name))).name,
+        "source_sha256": content_sha256(spec) or dataset_identity(spec),
+        "study": spec.study,
+        "options": {
+            **config.as_dict(options),
+            **config.as_dict(data_options),
+            "layer": spec.layer,
+            "obs": dict(spec.roles),
+        },
+        "versions": {name: metadata.version(name) for name in VERSIONS},
+    }
 
 
 @dataclass(frozen=True)

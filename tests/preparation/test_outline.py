@@ -170,8 +170,8 @@ def test_folders_are_told_what_they_are(tmp_path: Path, marks: tuple[str, ...], 
 
 
 def test_suggestions_know_how_columns_are_spelled() -> None:
-    columns = ["Cell.Type", "orig.ident", "Donor ID", "leiden", "cell_type"]
-    assert suggested(columns, {"cell_type"}) == {"batch": ["orig.ident"], "donor": ["Donor ID"]}
+    columns = ["Cell.Type", "Sample-ID", "Donor ID", "leiden", "cell_type"]
+    assert suggested(columns, {"cell_type"}) == {"batch": ["Sample-ID"], "donor": ["Donor ID"]}
     assert suggested(["leiden", "author_cell_type"], ()) == {"cell_type": ["author_cell_type", "leiden"]}
 
 
