@@ -87,13 +87,13 @@ def require_file(path: Path) -> None:
 
 def _folder(path: Path) -> str:
     """What a directory is, and what to give instead."""
-    if any((path / mark).is_file() for mark in (".zgroup", ".zattrs", "zarr.json")) or path.suffix == ".zarr":
-        make = 'python -c "import anndata; anndata.read_zarr(SOURCE).write_h5ad(TARGET)"'
-        return f"is a directory, a Zarr store; bench reads .h5ad files: {make} makes one."
-    if any((path / f"matrix.mtx{packed}").is_file() for packed in ("", ".gz")):
-        make = 'python -c "import scanpy; scanpy.read_10x_mtx(SOURCE).write_h5ad(TARGET)"'
-        return f"is a directory of 10x Genomics; bench reads .h5ad files: {make} makes one."
-    return "is a directory; give a .h5ad file."
+    what, reader = "", ""
+    if path.suffix == ".zarr" or any((path / mark).is_file() for mark in (".zgroup", ".zattrs", "zarr.json")):
+        what, reader = "a Zarr store", "anndata.read_zarr"
+    elif any((path / f"matrix.mtx{packed}").is_file() for packed in ("", ".gz")):
+        what, reader = "10x Genomics' matrix", "scanpy.read_10x_mtx"
+    made = f", made of {what} with {reader}(...).write_h5ad(...)" if reader else ""
+    return f"is a directory; give a .h5ad file{made}."
 
 
 def available_memory() -> int:

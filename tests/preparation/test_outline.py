@@ -154,10 +154,13 @@ def test_what_is_no_dataset_is_refused(tmp_path: Path, make: Callable[[Path], An
 @pytest.mark.parametrize(
     ("marks", "message"),
     [
-        (("x.zarr/.zgroup",), r"Zarr store; bench reads \.h5ad files: .*read_zarr"),
+        (
+            ("x.zarr/.zgroup",),
+            r"give a \.h5ad file, made of a Zarr store with anndata\.read_zarr\(\.\.\.\)\.write_h5ad",
+        ),
         (("store/zarr.json",), "Zarr store"),
         (("x.zarr/empty",), "Zarr store"),
-        (("outs/matrix.mtx.gz",), "10x Genomics; .*read_10x_mtx"),
+        (("outs/matrix.mtx.gz",), r"made of 10x Genomics' matrix with scanpy\.read_10x_mtx"),
         (("folder/else",), r"is a directory; give a \.h5ad file"),
     ],
 )
