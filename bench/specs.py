@@ -67,6 +67,7 @@ class WeightsSpec:
 
     summary: str
     files: tuple[RemoteFile, ...] = ()
+    """All that the model reads: these, with their sha256, are its identity."""
     source: str = ""
     licence: str = ""
 

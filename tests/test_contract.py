@@ -13,12 +13,12 @@ import pytest
 from bench import capabilities
 from bench.catalogue import catalogue, check
 from bench.config import as_dict, build, describe
+from bench.conformance.declared import HEAVY
 from bench.specs import ModelSpec, TaskSpec, load_target
 
 FOUND = catalogue()
 MODELS = list(FOUND.models)
 TASKS = list(FOUND.tasks)
-HEAVY = ("torch", "scanpy", "pandas", "sklearn", "anndata", "numpy", "jax", "lightning")
 
 
 def name(spec: object) -> str:
@@ -34,7 +34,8 @@ def test_everything_installed_is_loaded() -> None:
 
 def test_the_expected_plugins_are_here() -> None:
     """The built-ins come through entry points of the distribution, harmony through one of its own."""
-    assert {"pca", "hvg", "random-projection", "logreg", "mlp", "knn", "scvi", "scanvi"} <= set(FOUND.models.specs)
+    built_in = {"pca", "hvg", "random-projection", "combat", "logreg", "mlp", "knn", "scvi", "scanvi"}
+    assert built_in | {"celltypist", "xgboost"} <= set(FOUND.models.specs)
     assert {"classification", "clustering", "integration"} <= set(FOUND.tasks.specs)
     assert {"pbmc68k", "pbmc68k-semisim", "simulated"} <= set(FOUND.datasets.specs)
     assert FOUND.models.origins["harmony"].startswith("bench-harmony ")
