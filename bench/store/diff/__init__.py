@@ -1,0 +1,1 @@
+"""What differs between two runs, and whether their scores differ beyond noise."""
