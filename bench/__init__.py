@@ -1,14 +1,15 @@
 """bench: is this single-cell model better than PCA, scVI or logistic regression, and at what cost?
 
 The verbs of the command line are functions: `bench.run(...)`, `bench.results()`, `bench.embed(...)`,
-`bench.index()`. What `bench list` and `bench show` read is `bench.catalogue.catalogue()`.
+`bench.doctor(...)` and so on (see `bench.api`). What `bench list` and `bench show` read is
+`bench.catalogue.catalogue()`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-VERBS = ("embed", "index", "results", "run")
+VERBS = ("check", "diff", "doctor", "embed", "fetch", "index", "outline", "prepare", "results", "run")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,9 +1,13 @@
-"""The verbs of the command line for notebooks and scripts: `import bench; bench.run(...)`."""
+"""The verbs of the command line for notebooks and scripts: `import bench; bench.run(...)`.
+
+Names that a package of the core has (`bench.data`) cannot be verbs here: `bench data show` is `outline`.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +16,11 @@ from bench.errors import BadInput
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bench.conformance.report import Report as Conformance
+    from bench.preparation.outline import Outline
+    from bench.preparation.report import Report as Preparation
     from bench.runs.embed import Embedded
+    from bench.store.diff.compare import Comparison
 
 Names = str | Sequence[str]
 
@@ -134,6 +142,106 @@ def index(results: str | Path | None = None, rebuild: bool = False) -> int:
     from bench.store.location import results_dir
 
     return Store(results_dir(Path(results) if results else None)).sync(rebuild=rebuild).ingested
+
+
+def doctor(
+    data: str | Path = "", model: Names = (), task: Names = (), *, results: str | Path | None = None, **options: Any
+) -> pd.DataFrame:
+    """What is wrong with a dataset or, without one, with this installation, as `bench doctor` says it.
+
+    Parameters
+    ----------
+    data
+        A registered name, a `.h5ad` file or a `.toml` set.
+    model, task
+        What it is meant for.
+    results
+        The results folder; else `$BENCH_RESULTS`, else `./results`.
+    **options
+        `obs`, `layer`, `data_set`, `task_set`, `weights`, `trials`: see `bench.diagnosis.query.Query`.
+
+    Returns
+    -------
+    One row per finding: `level` (ok | note | warning | error), `subject`, `text`, and `mend`, the option that helps.
+    """
+    import pandas as pd
+
+    from bench.diagnosis import data as dataset
+    from bench.diagnosis import installation
+    from bench.diagnosis.finding import Finding
+    from bench.diagnosis.query import Query
+    from bench.store.location import results_dir
+
+    folder = results_dir(Path(results) if results else None)
+    query = Query(str(data), _several(model), _several(task), results=folder, **options)
+    found = dataset.examine(query) if data else installation.examine(folder)
+    return pd.DataFrame([asdict(f) for f in found], columns=[f.name for f in fields(Finding)])
+
+
+def outline(data: str | Path, **options: Any) -> Outline:
+    """What a dataset holds, as `bench data show` says it; see `bench.preparation.outline.outline`."""
+    from bench.preparation.outline import outline as outline_of
+
+    return outline_of(str(data), **options)
+
+
+def prepare(
+    data: str | Path,
+    out: str | Path | None,
+    *,
+    obs: Mapping[str, str] | None = None,
+    layer: str = "",
+    data_set: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Preparation:
+    """Write a file that `run` takes at once, as `bench data prepare` does; without `out`, only report.
+
+    The options are those of `bench.preparation.options.Options`: `min_genes`, `max_percent_mt`, `map_genes` ...
+    """
+    from bench.config import build
+    from bench.preparation.options import Options
+    from bench.preparation.prepare import prepare as make
+
+    chosen = build(Options, options, "bench.prepare")
+    return make(data, Path(out) if out else None, chosen, obs=obs, layer=layer, data_set=data_set)
+
+
+def fetch(dataset: str = "", *, weights: str = "", force: bool = False) -> list[Path]:
+    """Download the files of a dataset, or the weights of a model, as `bench fetch` does, and return where they are.
+
+    Raises
+    ------
+    BadInput
+        If there is no such dataset or model, or its files can only be got by hand: the message says how.
+    """
+    from bench.catalogue import catalogue
+    from bench.downloads import places
+    from bench.downloads.fetch import fetch as download
+
+    if bool(dataset) == bool(weights):
+        raise BadInput("name one dataset, or one model with weights=.")
+    if dataset:
+        spec = catalogue().dataset(dataset)
+        files, folder, manual = spec.files, places.dataset_folder(dataset), spec.manual
+    else:
+        published = catalogue().model(weights).weights
+        files, folder, manual = published.files if published else (), places.weights_folder(weights), ""
+    return download(files, folder, what=dataset or f"weights of model {weights}", manual=manual, force=force)
+
+
+def check(name: str, **options: Any) -> Conformance:
+    """Run the conformance kit on a model or task, as `bench plugin check` does; see `bench.conformance.examine`."""
+    from bench.conformance import examine
+
+    return examine(name, **options)
+
+
+def diff(first: str, second: str, results: str | Path | None = None) -> Comparison:
+    """What differs between two runs, and whether it matters, as `bench diff` says it."""
+    from bench.store.diff.compare import compare
+    from bench.store.location import results_dir
+
+    return compare(results_dir(Path(results) if results else None), first, second)
 
 
 def _several(names: Names | Path) -> list[str]:

@@ -142,3 +142,35 @@ def test_the_memory_of_a_run_is_its_own(tmp_path: Path) -> None:
     bench.run("pca", "clustering", "simulated", data_set=SMALL, results=tmp_path)
     (path,) = record_files(tmp_path)
     assert 100e6 < records.read(path)["cost"]["peak_rss_bytes"] < held.nbytes
+
+
+def test_a_file_is_looked_at_examined_and_prepared(blood: Path, tmp_path: Path) -> None:
+    assert bench.outline(blood).cells == 200
+    found = bench.doctor(blood, task="clustering", results=tmp_path)
+    assert "--obs cell_type=annotation" in set(found["mend"])
+    report = bench.prepare(blood, tmp_path / "ready.h5ad", min_genes=1, obs={"cell_type": "annotation"})
+    assert report.cells == (200, 200)
+    mended = bench.doctor(tmp_path / "ready.h5ad", task="clustering", results=tmp_path)
+    assert "error" not in set(mended["level"])
+    with pytest.raises(BadInput, match="Did you mean 'min_genes'"):
+        bench.prepare(blood, None, min_gene=1)
+
+
+def test_two_runs_are_compared(tmp_path: Path) -> None:
+    ask = {"task": "clustering", "dataset": "simulated", "data_set": SMALL, "results": tmp_path, "executor": "inline"}
+    bench.run("random-projection", seed=[0, 1], **ask)
+    first, second = sorted(set(bench.results(tmp_path)["run_id"]))
+    assert not bench.diff(first, second, tmp_path).identical
+    assert {d.name for d in bench.diff(first, second, tmp_path).differences} >= {"seed"}
+
+
+def test_a_plugin_is_examined() -> None:
+    report = bench.check("random-projection")
+    assert report.passed, str(report)
+
+
+def test_what_cannot_be_fetched_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_OFFLINE", "1")
+    assert bench.fetch("simulated") == []
+    with pytest.raises(BadInput, match="one dataset, or one model"):
+        bench.fetch()
