@@ -12,7 +12,7 @@ from bench.diagnosis import cells, columns, demand, features, groups, labels, ma
 from bench.diagnosis.case import Case, refused
 from bench.diagnosis.finding import Finding, counted
 from bench.diagnosis.query import Query, resolve
-from bench.diagnosis.suits import Prospect
+from bench.diagnosis.suits import Exam, Prospect
 from bench.errors import BadInput
 from bench.specs import DatasetSpec, ModelSpec, TaskSpec, load_target
 
@@ -105,15 +105,8 @@ def diagnose(query: Query) -> Diagnosis:
     findings += checked(case)
     data = _canonical(case, findings)
     mended, better, best = _mended(sound, case, data, findings)
-    given = suits.exams(tasks, sound, dataset, data)
-    later = suits.exams(tasks, mended, better, best)
-    said = suits.task_findings(given, later, bool(query.tasks))
-    if any(exam.reason and not later[name].folds for name, exam in given.items()):
-        mended = mended.mended(said)  # a task's own advice
-        later = suits.exams(tasks, mended, better, best)
-        said = suits.task_findings(given, later, bool(query.tasks))
+    mended, open_tasks, said = _examined(tasks, suits.exams(tasks, sound, dataset, data), mended, better, best)
     findings += said
-    open_tasks = [exam.task for exam in later.values() if exam.folds]
     prospects = [suits.prospect(spec, open_tasks or tasks, mended, better, best) for spec in models]
     for prospect in prospects:
         findings += [*prospect.findings, *_cost(prospect, query, best)]
@@ -181,6 +174,19 @@ def _mended(
             break
         findings += [f for f in checked(case) if f.level == "error" and f not in findings]
     return query, case.spec, data
+
+
+def _examined(
+    tasks: list[TaskSpec], given: dict[str, Exam], query: Query, dataset: DatasetSpec, data: ad.AnnData | None
+) -> tuple[Query, list[TaskSpec], list[Finding]]:
+    """The question with the tasks' own advice too, the tasks that can run then, and what is said of all."""
+    later = suits.exams(tasks, query, dataset, data)
+    said = suits.task_findings(given, later, bool(query.tasks))
+    advised = query.mended(said)
+    if advised != query:
+        later = suits.exams(tasks, advised, dataset, data)
+        said = suits.task_findings(given, later, bool(query.tasks))
+    return advised, [exam.task for exam in later.values() if exam.folds], said
 
 
 def _cost(prospect: Prospect, query: Query, data: ad.AnnData | None) -> list[Finding]:

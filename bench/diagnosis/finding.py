@@ -14,7 +14,7 @@ LEVELS: tuple[Level, ...] = ("error", "warning", "note", "ok")
 PLACEHOLDER = re.compile(r"(?i)(unknown|unassigned|unclassified|unannotated|undefined|undetermined|other|none|n/?a)")
 """What a table says where it has no value: read as a value all the same."""
 
-_FLAG = re.compile(r"--(?:obs|data-set|task-set) [\w.-]+=(?!COLUMN\b)[\w.-]*\w")
+_FLAG = re.compile(r"--(?:obs|data-set|task-set) [\w.-]+=(?!COLUMN\b)[\w.-]*\w|bench fetch \w+ [\w.-]*\w")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Finding:
 
 
 def flag_in(message: str) -> str:
-    """The first option that a message advises with its value; empty where it leaves the value to the reader."""
+    """The first option, with its value, or download that a message advises; empty where it leaves something open."""
     match = _FLAG.search(message)
     return match[0] if match else ""
 

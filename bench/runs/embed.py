@@ -64,10 +64,11 @@ def embed(
     Raises
     ------
     BadInput
-        If the model embeds no cells, or a file or an option is wrong.
+        If the model embeds no cells or cannot read the genes, or a file or an option is wrong.
     """
     from bench.data.canonical import canonicalise
     from bench.data.obs import cell_names
+    from bench.genes.vocabulary import suitability
 
     spec, dataset = embedding_model(model), _file(data, obs or {}, layer, data_set or {})
     if spec.fits != "labels":  # a model that learns no labels does not care where they are missing
@@ -78,6 +79,9 @@ def embed(
     notices: list[str] = []
     names = cell_names(source.obs, data.name, notices)
     cells = canonicalise(source, dataset)
+    genes = suitability(cells, spec, ready.config, ready.weights, dataset)
+    if genes.refusal:
+        raise BadInput(f"dataset {dataset.name}: {genes.refusal}.")
     meter = Meter()
     embedder = Embedder(make, spec, meter, {})
     embedder.fit(cells)
@@ -86,7 +90,8 @@ def embed(
     placed[names.get_indexer(cells.obs_names)] = values
     key = f"X_{spec.name}"
     _write(dataset, out, key, placed, source.obs_names)
-    return Embedded(out, key, len(values), values.shape[1], tuple(cells.uns["notices"]), meter.seconds)
+    said = (*cells.uns["notices"], *([genes.notice] if genes.notice else []))
+    return Embedded(out, key, len(values), values.shape[1], said, meter.seconds)
 
 
 def embedding_model(name: str) -> ModelSpec:

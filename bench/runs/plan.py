@@ -90,14 +90,8 @@ def plan(request: Request) -> Plan:
             examined = _Dataset.load(dataset, request.embedding)
             genes = {c.spec.name: examined.suitability(c) for c in choose.distinct([c for _, c in fitting])}
             facts |= {(name, examined.identity): examined.facts_with(found.notice) for name, found in genes.items()}
-            refusals += [
-                Refusal(c.spec, c.config, task, examined.spec, (Reason("genes", genes[c.spec.name].refusal),))
-                for task, c in fitting
-                if genes[c.spec.name].refusal
-            ]
-            suited = [(task, c) for task, c in fitting if not genes[c.spec.name].refusal]
-            for task, group in itertools.groupby(suited, key=lambda pair: pair[0]):
-                found = examined.jobs(task, [c for _, c in group], configs[task.name], request)
+            for task, group in itertools.groupby(fitting, key=lambda pair: pair[0]):
+                found = examined.jobs(task, [c for _, c in group], genes, configs[task.name], request)
                 # the same question asked twice, of two copies of a file say, is one job
                 jobs |= {item.run_id: item for item in found if isinstance(item, Job)}
                 refusals += [item for item in found if isinstance(item, Refusal)]
@@ -141,17 +135,28 @@ class _Dataset:
         return dataclasses.replace(self.facts, notices=(*self.facts.notices, *([notice] if notice else [])))
 
     def jobs(
-        self, task: TaskSpec, candidates: Sequence[Candidate], options: tuple[Any, int], request: Request
+        self,
+        task: TaskSpec,
+        candidates: Sequence[Candidate],
+        genes: Mapping[str, Suitability],
+        options: tuple[Any, int],
+        request: Request,
     ) -> list[Job | Refusal]:
         """One job per model, fold and seed; or the reason why these cells cannot be examined so."""
         config, split_seed = options
+        unsuited: list[Job | Refusal] = [
+            Refusal(c.spec, c.config, task, self.spec, (Reason("genes", genes[c.spec.name].refusal),))
+            for c in candidates
+            if genes[c.spec.name].refusal
+        ]
+        candidates = [c for c in candidates if not genes[c.spec.name].refusal]
         try:
             with _plugin_code(f"task {task.name} cannot divide dataset {self.spec.name}"):
                 folds = load_target(task.target)(config).folds(self.data)
         except BadInput as error:
             reason = Reason("data", str(error))
-            return [Refusal(c.spec, c.config, task, self.spec, (reason,)) for c in candidates]
-        return [
+            return [*unsuited, *(Refusal(c.spec, c.config, task, self.spec, (reason,)) for c in candidates)]
+        return unsuited + [
             dataclasses.replace(
                 self._job(task, candidate, config, split_seed, fold, seed, request.device), folds=tuple(folds)
             )

@@ -141,6 +141,18 @@ def test_half_of_the_genes_is_a_notice_of_that_model_alone(bench: Bench, readers
     assert not any("knows" in notice for notice in notices["pca"])
 
 
+def test_nothing_is_embedded_by_a_model_that_cannot_read_the_genes(bench: Bench, readers: Path, tmp_path: Path) -> None:
+    data = cells()
+    mouse_symbols(data)
+    data.write_h5ad(tmp_path / "x.h5ad")
+    command = "embed --data x.h5ad --out y.h5ad --model symbols"
+    answer = bench(*command.split(), cwd=tmp_path, plugins=[readers])
+    assert "dataset x: none of 60 genes (first: 'Gene0') is among the 60 that symbols knows" in answer.stderr
+    assert answer.returncode == BAD_INPUT
+    assert not (tmp_path / "y.h5ad").exists()
+
+
+@pytest.mark.slow
 def test_the_rest_of_a_grid_goes_on(bench: Bench, readers: Path, tmp_path: Path) -> None:
     cells().write_h5ad(tmp_path / "x.h5ad")
     command = "run --task clustering --dataset x.h5ad --json --model ids,pca"

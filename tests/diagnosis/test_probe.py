@@ -115,6 +115,7 @@ def test_a_model_that_ends_the_process_is_named_with_its_code(cells: ad.AnnData,
     assert "ended the process with exit code 7" in found.text
 
 
+@pytest.mark.slow
 def test_a_model_that_does_not_end_is_given_up(cells: ad.AnnData, sluggish: Path) -> None:
     found = probe.probe(cells, candidate("Endless"), limit=8)
     assert found.level == "note"
