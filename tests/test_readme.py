@@ -76,6 +76,19 @@ def test_the_plugin_of_the_readme_works(tmp_path: Path) -> None:
     assert all(r["provenance"]["model"]["config"] == {"width": 32} for r in runs if r["model"] == "cellsum")
 
 
+def test_the_plugin_of_the_readme_passes_the_kit(tmp_path: Path) -> None:
+    install(tmp_path)
+    answer = subprocess.run(
+        [BENCH, "plugin", "check", "cellsum"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stdout
+
+
 def test_the_set_of_the_readme_is_one_dataset_of_two_batches(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for name in ("v2", "v3"):
@@ -91,7 +104,8 @@ def test_the_set_of_the_readme_is_one_dataset_of_two_batches(tmp_path: Path) -> 
 
 def test_the_commands_of_the_readme_exist() -> None:
     """Every option the README names is one the verb has."""
-    for line in re.findall(r"^bench (\w+) (.*?)(?:#.*)?$", README, re.MULTILINE):
-        said = subprocess.run([BENCH, line[0], "--help"], capture_output=True, text=True, check=True).stdout
-        for option in re.findall(r"--[a-z-]+", line[1]):
-            assert option in said, f"bench {line[0]} has no {option}"
+    for line in re.findall(r"^bench (.*?)(?:#.*)?$", README, re.MULTILINE):
+        verb = re.match(r"(?:data|fetch|plugin) \w+|\w+", line)[0].split()
+        said = subprocess.run([BENCH, *verb, "--help"], capture_output=True, text=True, check=True).stdout
+        for option in re.findall(r"--[a-z-]+", line):
+            assert option in said, f"bench {' '.join(verb)} has no {option}"
