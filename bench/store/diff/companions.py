@@ -60,7 +60,7 @@ def folds(found: Sequence[Companion], key: ScoreKey) -> dict[str, dict[int, floa
 
 
 def _defined(values: Mapping[ScoreKey, float | None], record: Record) -> dict[ScoreKey, float]:
-    whole = _groups(values, record) | values
+    whole = {**_groups(values, record), **values}
     return {key: value for key, value in whole.items() if value is not None}
 
 

@@ -68,7 +68,7 @@ def costs(first: Record, second: Record) -> list[Cost]:
 
 def joined(first: Mapping[Key, Any], second: Mapping[Key, Any]) -> dict[Key, tuple[Any, Any]]:
     """Values of both by key, in the order of their first appearance; None where one has no such key."""
-    return {key: (first.get(key), second.get(key)) for key in (first | second)}
+    return {key: (first.get(key), second.get(key)) for key in {**first, **second}}
 
 
 def _facts(record: Record, split: bool) -> Iterator[tuple[tuple[str, str], Any]]:
