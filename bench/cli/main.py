@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 from typing import Any
@@ -102,8 +104,17 @@ def options(
     """Options of every verb; `main` reads `--debug` itself, wherever it stands."""
 
 
+def _print_any_text() -> None:
+    """Let no name stop the answer: a locale of ASCII gets UTF-8 (as PEP 538 would), others escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            plain = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding="utf-8" if plain else None, errors="backslashreplace")
+
+
 def main() -> None:
     """Run the command line; errors the user can mend are one sentence, without a traceback."""
+    _print_any_text()
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1 or os.environ.get("BENCH_DEBUG") == "1"
     try:

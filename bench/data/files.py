@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import config
 from bench.data import layout, safety
-from bench.data.names import safe_name
+from bench.data.names import safe_name, stem
 from bench.data.options import DataOptions
 from bench.data.roles import map_roles
 from bench.errors import BadInput, unknown
@@ -47,7 +47,7 @@ def describe(
     if layer and layer not in found.layers:
         raise unknown(f"layer of {path.name}:", layer, found.layers)
     return DatasetSpec(
-        name=safe_name(path.stem),
+        name=safe_name(stem(path)),
         summary=f"file {path.name}, {found.n_obs:,} cells",
         target=TARGET,
         params={"path": str(path)},
@@ -56,7 +56,7 @@ def describe(
         options=checked_options(options or {}, found.var, path.name),
         modalities=found.modalities,
         species=found.species,
-        study=found.study or path.stem,
+        study=found.study or stem(path),
         n_obs=found.n_obs,
         source=str(path),
     )

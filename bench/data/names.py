@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from bench.errors import BadInput
 
@@ -20,6 +22,11 @@ def safe_name(text: str) -> str:
     """A name made of letters, digits, `.`, `_` and `-` only, that cannot be an option or a hidden file."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return _UNSAFE.sub("-", plain).strip("-.")[:MAX_LENGTH] or "unnamed"
+
+
+def stem(path: Path) -> str:
+    """Name of a file without its suffix, as text that can be stored: bytes that are not Unicode are replaced."""
+    return os.fsencode(path.stem).decode("utf-8", "replace")
 
 
 def clean(names: Iterable[object], what: str) -> list[str]:

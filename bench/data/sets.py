@@ -30,7 +30,7 @@ from bench.data import layout, safety
 from bench.data.files import checked_options, load_h5ad
 from bench.data.layout import Layout
 from bench.data.modalities import modality
-from bench.data.names import safe_name
+from bench.data.names import safe_name, stem
 from bench.data.roles import map_roles, require_column
 from bench.errors import BadInput
 from bench.specs import DatasetSpec
@@ -124,7 +124,7 @@ def describe_set(path: str | Path) -> DatasetSpec:
     outlines = [layout.read(member.path) for member in found.members]
     modalities = [_modality(*pair) for pair in zip(found.members, outlines, strict=True)]
     first = [k for k, modality in enumerate(modalities) if modality == modalities[0]]
-    name = safe_name(header.name or path.stem)
+    name = safe_name(header.name or stem(path))
     return DatasetSpec(
         name=name,
         summary=header.summary or f"set of {len(found.members)} files",
