@@ -106,6 +106,8 @@ class Catalogue:
             raise BadInput(shelf.clash(name))
         if name in shelf.specs:
             return shelf.specs[name]
+        if not NAME.fullmatch(name):
+            raise BadInput(f"invalid {shelf.kind} name {name[:80]!r}; {ALLOWED}. See `bench list {shelf.kind}s`.")
         hint = f"See `bench list {shelf.kind}s`."
         if self.broken:
             hint += f" Not loaded: {'; '.join(map(str, self.broken))}."
@@ -152,7 +154,7 @@ def discover(entry_points: Iterable[metadata.EntryPoint]) -> Catalogue:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may even call sys.exit: the tool must survive it
-            broken.append(Broken(entry.name, origin, _reason(error)))
+            broken.append(Broken(entry.name, origin, _reason(error, dist.metadata["Name"] if dist else entry.value)))
             continue
         for shelf, spec in contributed:
             shelf.add(spec, origin)
@@ -192,6 +194,9 @@ def _specs(results: list[list[Any]], kind: type[Any]) -> Iterator[Any]:
 
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+ALLOWED = "allowed are letters, digits and . _ - (at most 200, a letter or digit first)"
+DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+"""Names that no file can have on Windows."""
 TARGET = re.compile(r"[\w.]+:\w+")
 
 
@@ -199,7 +204,9 @@ def malformed(spec: ModelSpec | TaskSpec | DatasetSpec | CommandSpec) -> list[st
     """What is wrong with a spec, whatever its plugin thinks of it."""
     problems = []
     if not isinstance(spec.name, str) or not NAME.fullmatch(spec.name):
-        problems.append("invalid name; allowed are letters, digits and . _ - (at most 200)")
+        problems.append(f"invalid name; {ALLOWED}")
+    elif DEVICES.fullmatch(spec.name):
+        problems.append("invalid name; Windows keeps it for a device")
     targets = [spec.target, *(b.target for b in getattr(spec, "bridges", ()))]
     problems += [f"target {t!r} must look like 'package.module:Name'" for t in targets if not TARGET.fullmatch(t)]
     for field_, hint in typing.get_type_hints(type(spec)).items():
@@ -211,9 +218,11 @@ def malformed(spec: ModelSpec | TaskSpec | DatasetSpec | CommandSpec) -> list[st
     return problems
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, dist: str) -> str:
     if isinstance(error, SystemExit):
         return f"its module calls sys.exit({error.code!r})"
+    if isinstance(error, ImportError):
+        return f"{type(error).__name__}: {error}; install what it needs: pip install --upgrade {dist}"
     return f"{type(error).__name__}: {error}" if not isinstance(error, BenchError) else str(error)
 
 

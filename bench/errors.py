@@ -34,6 +34,10 @@ class StoreError(BenchError):
     exit_code = 4
 
 
+LONGEST = 200
+"""Characters of a name that are repeated to who wrote it."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> BadInput:
     """The error for a name nobody registered: the nearest match, then everything that would work.
 
@@ -48,7 +52,7 @@ def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> BadIn
     hint
         A last sentence, such as the command that lists them.
     """
-    known = sorted(known)
+    known, name = sorted(known), name[:LONGEST]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     text = f"unknown {kind} {name!r}."
     if near:

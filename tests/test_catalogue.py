@@ -79,6 +79,8 @@ def test_a_broken_plugin_is_reported_and_the_others_go_on(
         (model("-leading"), "invalid name"),
         (model("x'); drop table s; --"), "invalid name"),
         (model("<img>"), "invalid name"),
+        (model("CON"), "Windows keeps it for a device"),
+        (model("nul.txt"), "Windows keeps it for a device"),
         (model("x" * 201), "invalid name"),
         (model(target="nowhere"), "must look like 'package.module:Name'"),
         (model(fits="label"), "fits is 'label', not one of 'no', 'cells', 'labels'"),
