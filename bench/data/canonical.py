@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import anndata as ad
@@ -18,7 +19,7 @@ import pandas as pd
 from scipy import sparse
 
 from bench import config
-from bench.data import counts, genes
+from bench.data import counts, genes, safety
 from bench.data import obs as cells
 from bench.data.identity import content_sha256
 from bench.data.options import DataOptions
@@ -105,7 +106,15 @@ def _source(spec: DatasetSpec) -> ad.AnnData:
     raw = loader(**spec.params)
     if not isinstance(raw, ad.AnnData):
         raise BadInput(f"{where}: {spec.target} returned {type(raw).__name__}; it must return an AnnData.")
-    return raw.to_memory() if raw.isbacked else raw
+    return _in_memory(raw) if raw.isbacked else raw
+
+
+def _in_memory(raw: ad.AnnData) -> ad.AnnData:
+    """What a loader has opened on disk; every task needs it whole."""
+    safety.check(Path(str(raw.filename)))  # says so if it is too large
+    data = raw.to_memory()
+    data.uns["notices"] = [*data.uns.get("notices", ()), "opened on disk (backed): read into memory."]
+    return data
 
 
 def _totals(matrix: sparse.csr_matrix, axis: int) -> np.ndarray:

@@ -17,6 +17,8 @@ from bench.errors import BadInput
 if TYPE_CHECKING:
     import h5py
 
+    from bench.specs import DatasetSpec
+
 _ORGANISMS = {"human", "mouse"}
 
 
@@ -57,6 +59,12 @@ def read(path: Path) -> Layout:
             )
         except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise BadInput(f"{path} is not AnnData as anndata writes it ({error}); write it again.") from None
+
+
+def obs_columns(spec: DatasetSpec) -> tuple[str, ...]:
+    """Columns of `obs` of a dataset that is one `.h5ad` file; none of any other."""
+    path = Path(str(spec.params.get("path", "")))
+    return read(path).obs if path.suffix == ".h5ad" and path.is_file() else ()
 
 
 def _index(table: Any) -> str:

@@ -35,6 +35,12 @@ def check(path: Path) -> None:
         pass
 
 
+def needed_memory(path: Path) -> int:
+    """Bytes that everything in an AnnData file takes in memory. Raises `BadInput` as `opened` does."""
+    with opened(path) as file:
+        return sum(_bytes(d) for d in _datasets(path, file))
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """Open an AnnData file for reading, having checked it.
@@ -178,13 +184,14 @@ def _require_memory(path: Path, needed: int) -> None:
     available = available_memory()
     if needed > available:
         raise BadInput(
-            f"{path} would need {_gib(needed)} in memory but {_gib(available)} are available;"
+            f"{path} would need {shown(needed)} in memory but {shown(available)} are available;"
             " give a subset, store X as sparse (CSR) float32, or use a larger machine."
         )
 
 
-def _gib(size: int) -> str:
-    return f"{size / 2**30:,.1f} GiB"
+def shown(size: int) -> str:
+    """Bytes for a reader: GiB or, below a tenth of one, MiB."""
+    return f"{size / 2**30:,.1f} GiB" if size >= 2**30 / 10 else f"{size / 2**20:,.2f} MiB"
 
 
 def _first_line(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -55,10 +56,11 @@ class Plan:
     """By model and dataset identity: what a model makes of the genes is told with them."""
 
 
-def plan(request: Request) -> Plan:
+def plan(request: Request, max_memory: int | None = None) -> Plan:
     """Make the jobs of a request.
 
-    Datasets are loaded here once, so that bad data is reported before any model starts.
+    Datasets are loaded here once, so that bad data is reported before any model starts; one whose content alone
+    is larger than `max_memory` (bytes) is not.
 
     Raises
     ------
@@ -83,11 +85,12 @@ def plan(request: Request) -> Plan:
         for task, candidate in ((t, c) for t in tasks if dataset in datasets[t.name] for c in candidates[t.name]):
             reasons = check(candidate.spec, task, dataset, _bridge_option(task, configs[task.name][0]))
             if reasons:
-                refusals.append(Refusal(candidate.spec, candidate.config, task, dataset, tuple(reasons)))
+                told = tuple(_with_columns(reason, task, dataset) for reason in reasons)
+                refusals.append(Refusal(candidate.spec, candidate.config, task, dataset, told))
             else:
                 fitting.append((task, candidate))
         if fitting:
-            examined = _Dataset.load(dataset, request.embedding)
+            examined = _Dataset.load(dataset, request.embedding, max_memory)
             genes = {c.spec.name: examined.suitability(c) for c in choose.distinct([c for _, c in fitting])}
             facts |= {(name, examined.identity): examined.facts_with(found.notice) for name, found in genes.items()}
             for task, group in itertools.groupby(fitting, key=lambda pair: pair[0]):
@@ -108,11 +111,12 @@ class _Dataset:
     data: Any
 
     @classmethod
-    def load(cls, spec: DatasetSpec, embedding: str) -> _Dataset:
-        from bench.data import canonical
+    def load(cls, spec: DatasetSpec, embedding: str, max_memory: int | None) -> _Dataset:
+        from bench.data import canonical, memory
         from bench.data.identity import content_sha256, dataset_identity
 
         with _plugin_code(f"dataset {spec.name} cannot be loaded"):
+            memory.require(spec, max_memory)
             spec = dataclasses.replace(spec, sha256=content_sha256(spec))  # a file that changes later is refused
             data = canonical.load(spec)
             if embedding:
@@ -198,6 +202,20 @@ def _plugin_code(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise BadInput(f"{what}: {type(error).__name__}: {error} (--debug shows where).") from error
+
+
+def _with_columns(reason: Reason, task: TaskSpec, dataset: DatasetSpec) -> Reason:
+    """A reason; where a column has no name yet, with those the file has and the likeliest."""
+    from bench.data.layout import obs_columns
+
+    columns = obs_columns(dataset) if reason.code == "roles" else ()
+    if not columns:
+        return reason
+    text = f"{reason.text}. Columns of obs: {', '.join(columns[:20])}{', ...' if len(columns) > 20 else ''}."
+    for role in sorted(set(task.obs) - set(dataset.roles)):
+        near = difflib.get_close_matches(role, columns, n=1, cutoff=0.6)
+        text += f" Did you mean --obs {role}={near[0]}?" if near else ""
+    return Reason(reason.code, text)
 
 
 def _bridge_option(task: TaskSpec, config: Any) -> str:

@@ -20,6 +20,7 @@ from bench.runs.job import Job
 from bench.runs.plan import DataFacts, Plan, Refusal, plan
 from bench.runs.record import ErrorPart, Record
 from bench.runs.request import Request
+from bench.runs.rescue import rescue
 from bench.runs.scratch import scratch
 from bench.runs.supervise import Ending, Limits, supervise
 
@@ -83,7 +84,7 @@ def run(request: Request, policy: Policy, progress: Progress | None = None) -> O
     """
     progress = progress or Progress()
     results = policy.results.absolute()  # workers have a working folder of their own
-    planned = plan(request)
+    planned = plan(request, policy.limits.max_memory)
     with _storing(results):
         done = {} if policy.force else _done(results, planned, policy.retry_failed)
         waiting = [job for job in planned.jobs if job.run_id not in done]
@@ -94,7 +95,7 @@ def run(request: Request, policy: Policy, progress: Progress | None = None) -> O
         with scratch(results) as folder:
             for ending in _endings(waiting, policy, results, folder, progress):
                 facts = planned.facts[ending.job.model, ending.job.dataset_identity]
-                known[ending.job.run_id] = _consume(results, ending, facts)
+                known[ending.job.run_id] = _consumed(results, ending, facts)
                 progress.ended(known[ending.job.run_id])
     return Outcome(tuple(known[job.run_id] for job in planned.jobs), planned.refusals)
 
@@ -163,6 +164,14 @@ def best_record(results: Path, run_id: str) -> Record | None:
         if found["status"] == "ok" or latest is None or latest["status"] != "ok":
             latest = found
     return latest
+
+
+def _consumed(results: Path, ending: Ending, facts: DataFacts) -> Record:
+    """The record of an ending; where the results folder takes no more, it is kept elsewhere before that is said."""
+    try:
+        return _consume(results, ending, facts)
+    except (OSError, StoreError) as error:
+        raise rescue(results, job_record(ending, facts, ""), error) from error
 
 
 def _consume(results: Path, ending: Ending, facts: DataFacts) -> Record:
