@@ -209,13 +209,20 @@ def malformed(spec: ModelSpec | TaskSpec | DatasetSpec | CommandSpec) -> list[st
         problems.append("invalid name; Windows keeps it for a device")
     targets = [spec.target, *(b.target for b in getattr(spec, "bridges", ()))]
     problems += [f"target {t!r} must look like 'package.module:Name'" for t in targets if not TARGET.fullmatch(t)]
-    for field_, hint in typing.get_type_hints(type(spec)).items():
+    for field_, words in _choices(type(spec)).items():
         value = getattr(spec, field_)
-        if typing.get_origin(hint) is typing.Literal and value not in typing.get_args(hint):
-            problems.append(f"{field_} is {value!r}, not one of {', '.join(map(repr, typing.get_args(hint)))}")
+        if value not in words:
+            problems.append(f"{field_} is {value!r}, not one of {', '.join(map(repr, words))}")
     if not dataclasses.is_dataclass(getattr(spec, "config", ModelSpec)):
         problems.append("config must be a dataclass")
     return problems
+
+
+@cache  # resolving hints costs more than all else that is looked at, and there are many specs of a kind
+def _choices(kind: type[Any]) -> dict[str, tuple[Any, ...]]:
+    """The fields of a spec that take one of some words."""
+    hints = typing.get_type_hints(kind)
+    return {name: typing.get_args(hint) for name, hint in hints.items() if typing.get_origin(hint) is typing.Literal}
 
 
 def _reason(error: BaseException, dist: str) -> str:
