@@ -5,7 +5,10 @@ pooch's own processors extract without looking at names, kinds or sizes first, s
 
 from __future__ import annotations
 
+import bz2
+import contextlib
 import gzip
+import lzma
 import os
 import re
 import secrets
@@ -14,8 +17,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,9 +30,11 @@ MAX_RATIO, RATIO_FROM = 500, 10_000_000
 below 50, a bomb of zeros reaches 1,000 (deflate) or 1,000,000 (bzip2)."""
 
 _CHUNK = 1 << 20
+_PACKED_TARS: Mapping[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 _DAMAGED = (
-    *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError),
+    *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError),
     *(NotImplementedError, ValueError, KeyError, RuntimeError),  # zipfile: unknown compression, bad names, passwords
+    *(MemoryError, OverflowError),  # sizes that cannot be
 )
 
 
@@ -98,6 +102,8 @@ class _Budget:
     def member(self, name: str, size: int, kind: str) -> None:
         """Check one member before it is extracted; `kind` is empty for plain files and folders."""
         self.members += 1
+        if size < 0:
+            raise self.refused(f"{name[:100]!r} is of {size:,} bytes")
         if kind:
             raise self.refused(f"{name[:100]!r} is a {kind}; only files and folders are unpacked")
         if self.members > MAX_MEMBERS:
@@ -119,7 +125,7 @@ def _extract(archive: Path, temporary: Path, budget: _Budget) -> None:
         head = file.read(4)
     if head.startswith(b"PK"):
         _unzip(archive, temporary, budget)
-    elif tarfile.is_tarfile(archive):
+    elif is_tar(archive):
         _untar(archive, temporary, budget)
     elif head.startswith(b"\x1f\x8b"):
         with gzip.open(archive, "rb") as source:
@@ -155,20 +161,50 @@ def _zip_kind(info: zipfile.ZipInfo) -> str:
     return "" if kind in (0, stat.S_IFREG, stat.S_IFDIR) else "link or device"
 
 
+def is_tar(path: Path) -> bool:
+    """Whether a file is a tar archive, perhaps a compressed one."""
+    try:
+        with _tar(path):
+            return True
+    except (*_DAMAGED, OSError):  # whatever it is, it does not begin as a tar does
+        return False
+
+
 def _untar(archive: Path, temporary: Path, budget: _Budget) -> None:
     temporary.mkdir()
-    with _tar(archive) as packed:
+    with _tar(archive) as (packed, stream):
         for info in packed:  # one pass: a compressed tar has no list of its members
             budget.member(info.name, info.size, _tar_kind(info))
             packed.extract(info, temporary, set_attrs=False)
+        while stream.read(_CHUNK):  # to the end of the compressed stream, where its checksum is compared
+            pass
 
 
-@contextmanager
-def _tar(archive: Path) -> Iterator[Any]:
-    with tarfile.open(archive) as packed:
-        # The library's own filter is a second wall; Pythons before 3.11.4 have none.
-        packed.extraction_filter = getattr(tarfile, "data_filter", None)
-        yield packed
+@contextlib.contextmanager
+def _tar(archive: Path) -> Iterator[tuple[tarfile.TarFile, _Sips]]:
+    with archive.open("rb") as file:
+        head = file.read(6)
+    packing: Callable[..., Any] = next((how for magic, how in _PACKED_TARS.items() if head.startswith(magic)), open)
+    with packing(archive, "rb") as source:
+        stream: Any = _Sips(source)
+        with tarfile.TarFile(fileobj=stream) as packed:
+            # The library's own filter is a second wall; Pythons before 3.11.4 have none.
+            packed.extraction_filter = getattr(tarfile, "data_filter", None)
+            yield packed, stream
+
+
+class _Sips:
+    """Bytes of a tar, a few at a time: tarfile reads a header of any size it claims into memory."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self.seek, self.tell = source.seek, source.tell
+
+    def read(self, size: int) -> bytes:
+        """Bytes of the source; `tarfile.ReadError` where too many are wanted at once."""
+        if not 0 <= size <= _CHUNK:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return self._source.read(size)
 
 
 def _tar_kind(info: tarfile.TarInfo) -> str:

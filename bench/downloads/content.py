@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import tarfile
 from pathlib import Path
 
+from bench.downloads.archives import is_tar
 from bench.downloads.sizes import shown
 
 HEAD = 4096
@@ -44,7 +44,7 @@ def mismatch(path: Path, kind: str) -> str:
 
 def _is(path: Path, kind: str) -> bool:
     if kind == "tar":
-        return tarfile.is_tarfile(path)
+        return is_tar(path)
     with path.open("rb") as file:
         head = file.read(HEAD)
         if kind == "parquet":  # the word stands at both ends

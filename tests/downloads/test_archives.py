@@ -43,6 +43,22 @@ def member(name: str, size: int = 1, kind: bytes = tarfile.REGTYPE, link: str = 
     return info
 
 
+def claiming(path: Path, size: int, kind: bytes = tarfile.XHDTYPE) -> Path:
+    """A tar whose second header says what it likes of its size."""
+    head = bytearray(member("x", 0, kind).tobuf(tarfile.GNU_FORMAT))
+    head[124:136] = bytes([0xFF if size < 0 else 0x80]) + size.to_bytes(11, "big", signed=size < 0)
+    head[148:156] = b"%06o\0 " % (sum(head) - sum(head[148:156]) + 8 * ord(" "))
+    tarred(path, member("a", 1), mode="w")
+    return written(path, path.read_bytes()[:1024] + bytes(head) + bytes(1024))
+
+
+def flipped(path: Path, at: int) -> Path:
+    """The same file with one byte changed."""
+    body = bytearray(path.read_bytes())
+    body[at] ^= 0xFF
+    return written(path, bytes(body))
+
+
 def zip_link(path: Path) -> Path:
     info = zipfile.ZipInfo("link")
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
@@ -102,6 +118,12 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "tar device": (lambda p: tarred(p, member("d", kind=tarfile.CHRTYPE)), "'d' is a device"),
     "tar pipe": (lambda p: tarred(p, member("f", kind=tarfile.FIFOTYPE)), "'f' is a device"),
     "tar bomb": (lambda p: tarred(p, member("z", 20_000_000), mode="w:bz2"), "decompression bomb"),
+    "tar header bomb": (lambda p: claiming(p, 1 << 33), "a header of 8,589,934,592 bytes"),
+    "tar header beyond all": (lambda p: claiming(p, 1 << 70, tarfile.GNUTYPE_LONGNAME), "damaged archive"),
+    "tar backwards": (lambda p: claiming(p, -(1 << 20), tarfile.REGTYPE), "is of -1,048,576 bytes"),
+    "tar header backwards": (lambda p: claiming(p, -512), "damaged archive"),
+    "damaged tar.xz": (lambda p: flipped(tarred(p, member("a", 999), mode="w:xz"), -30), "damaged archive"),
+    "wrong checksum of tar.gz": (lambda p: flipped(tarred(p, member("a", 999)), -8), "damaged archive"),
     "gzip bomb": (lambda p: written(p, gzip.compress(ZEROS)), "decompression bomb"),
     "bare bzip2": (lambda p: written(p, bz2.compress(b"x")), "no gzip, zip or tar archive"),
     "cut gzip": (lambda p: written(p, gzip.compress(b"counts" * 999)[:-9]), "damaged archive"),
