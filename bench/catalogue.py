@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import pluggy
 
@@ -202,14 +202,14 @@ TARGET = re.compile(r"[\w.]+:\w+")
 
 def malformed(spec: ModelSpec | TaskSpec | DatasetSpec | CommandSpec) -> list[str]:
     """What is wrong with a spec, whatever its plugin thinks of it."""
-    problems = []
+    problems, kind = [], cast(Any, type(spec))
     if not isinstance(spec.name, str) or not NAME.fullmatch(spec.name):
         problems.append(f"invalid name; {ALLOWED}")
     elif DEVICES.fullmatch(spec.name):
         problems.append("invalid name; Windows keeps it for a device")
     targets = [spec.target, *(b.target for b in getattr(spec, "bridges", ()))]
     problems += [f"target {t!r} must look like 'package.module:Name'" for t in targets if not TARGET.fullmatch(t)]
-    for field_, words in _choices(type(spec)).items():
+    for field_, words in _choices(kind).items():
         value = getattr(spec, field_)
         if value not in words:
             problems.append(f"{field_} is {value!r}, not one of {', '.join(map(repr, words))}")
