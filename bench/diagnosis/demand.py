@@ -55,8 +55,8 @@ def from_records(results: Path, model: str, cells: int) -> Finding | None:
     nearest, cost = min(known, key=lambda pair: max(pair[1].cells / cells, cells / pair[1].cells))
     factor = cells / cost.cells
     memories = sorted({cost.peak_bytes, int(cost.peak_bytes * max(factor, 1.0))})
-    text = f"one run takes about {duration(cost.seconds * factor)} and {' to '.join(size(m) for m in memories)}"
-    took = f"{duration(cost.seconds)} and {size(cost.peak_bytes)} on {cost.cells:,} cells"
+    text = f"one run takes {duration(cost.seconds * factor)} and {' to '.join(size(m) for m in memories)}"
+    took = f"{duration(cost.seconds).removeprefix('about ')} and {size(cost.peak_bytes)} on {cost.cells:,} cells"
     name = f"run {nearest['run_id']} ({nearest['task']['name']}: {took})"
     return Finding("ok", f"model {model}", f"{text}, scaled from {name}")
 

@@ -14,6 +14,7 @@ LEVELS: tuple[Level, ...] = ("error", "warning", "note", "ok")
 PLACEHOLDER = re.compile(r"(?i)(unknown|unassigned|unclassified|unannotated|undefined|undetermined|other|none|n/?a)")
 """What a table says where it has no value: read as a value all the same."""
 
+_INSTANT = "under 1 s"
 _FLAG = re.compile(r"--(?:obs|data-set|task-set) [\w.-]+=(?!COLUMN\b)[\w.-]*\w|bench fetch \w+ [\w.-]*\w")
 
 
@@ -67,10 +68,12 @@ def size(n_bytes: float) -> str:
 
 
 def duration(low: float, high: float | None = None) -> str:
-    """Seconds as a person says it, or a range of them where its ends would be said differently."""
+    """Seconds as a person says it: `about 5 s`, or a range where its ends would be said differently."""
     first = _duration(low)
     last = first if high is None else _duration(high)
-    return first if first == last else f"{first} to {last}"
+    if first == last:
+        return first if first == _INSTANT else f"about {first}"
+    return f"up to {last}" if first == _INSTANT else f"about {first} to {last}"
 
 
 def worst(findings: Sequence[Finding]) -> Level:
@@ -82,4 +85,4 @@ def _duration(seconds: float) -> str:
     for unit, scale in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 1.5 * scale:
             return f"{seconds / scale:.1f} {unit}" if seconds < 10 * scale else f"{seconds / scale:.0f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
+    return f"{seconds:.0f} s" if seconds >= 1 else _INSTANT

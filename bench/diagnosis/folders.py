@@ -12,7 +12,7 @@ from bench.data.cache import cache_dir
 from bench.diagnosis.finding import Finding, Level, counted, listed, size
 from bench.errors import StoreError
 from bench.store import schema
-from bench.store.index import Store
+from bench.store.index import NAME, Store
 
 RESULTS, CACHE, ENVIRONMENT = "results", "cache", "environment"
 LEAST_FREE = 2 * 2**30
@@ -42,7 +42,7 @@ def results(folder: Path) -> list[Finding]:
         return [Finding("error", RESULTS, f"{folder} is a file, not a folder; name another with --results DIR")]
     if not os.access(folder, os.R_OK | os.X_OK):
         return [Finding("error", RESULTS, f"{folder} cannot be read; change its permissions")]
-    found = [*_records(folder), *_index(folder)]
+    found = [*_records(folder), *_index(folder), *_lock(folder)]
     if not os.access(folder, os.W_OK):
         text = f"{folder} cannot be written to: what is there can be looked at, runs cannot be stored"
         found.append(Finding("error", RESULTS, text))
@@ -134,6 +134,20 @@ def _index(folder: Path) -> list[Finding]:
         text = f"the index is {counted(behind, 'record')} behind; the next question brings it up to date"
         return [Finding("note", RESULTS, text, "bench index")]
     return [Finding("ok", RESULTS, "the index holds every record")]
+
+
+def _lock(folder: Path) -> list[Finding]:
+    """Whether another process is at the index."""
+    import filelock
+
+    path = folder / f"{NAME}.lock"
+    if not path.exists() or not os.access(path, os.W_OK):
+        return []
+    try:
+        with filelock.FileLock(path, timeout=0):
+            return []
+    except filelock.Timeout:
+        return [Finding("note", RESULTS, "another process holds the index; questions are answered from the records")]
 
 
 def _nearest(path: Path) -> Path:

@@ -59,7 +59,10 @@ def probe(data: ad.AnnData, candidate: Candidate, limit: float = LIMIT_S) -> Fin
     if not measured:
         text = f"{sizes[0]:,} cells were not done within {limit:.0f} s, starting included"
         return Finding("note", subject, f"time and memory are not predicted: {text}")
-    return Finding("ok", subject, predicted(measured, data.n_obs))
+    text = predicted(measured, data.n_obs)
+    if candidate.spec.fits != "no":
+        text += "; a few times as long where training goes on for longer with more cells"
+    return Finding("ok", subject, text)
 
 
 def predicted(measured: list[Cost], n_cells: int) -> str:
@@ -72,7 +75,7 @@ def predicted(measured: list[Cost], n_cells: int) -> str:
         peaks.append(_along(first.cells, first.peak_bytes, last.cells, last.peak_bytes, n_cells))
     tried = " and ".join(f"{one.cells:,}" for one in measured)
     memory = size(peaks[0]) if size(peaks[0]) == size(max(peaks)) else f"{size(peaks[0])} to {size(max(peaks))}"
-    text = f"fitting and applying it takes about {duration(min(seconds), max(seconds))} and {memory}"
+    text = f"fitting and applying it takes {duration(min(seconds), max(seconds))} and {memory}"
     return f"{text} for {n_cells:,} cells, extrapolated from {tried} cells; scoring not included"
 
 

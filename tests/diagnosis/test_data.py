@@ -162,7 +162,8 @@ def test_a_registered_dataset_is_examined_too(tmp_path: Path) -> None:
     assert errors(found) == []
     assert any("batch" in f.text for f in found.findings if f.subject == "task integration")
     again = examine(Query("pbmc68k", results=tmp_path, trials=False))
-    assert [f for f in again if f.subject != "size"] == [f for f in found.findings if f.subject != "size"]  # free memory
+    # free memory may change in between
+    assert [f for f in again if f.subject != "size"] == [f for f in found.findings if f.subject != "size"]
 
 
 def test_a_set_of_files_is_examined_as_one(tmp_path: Path) -> None:

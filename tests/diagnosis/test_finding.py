@@ -30,11 +30,12 @@ def test_nearly_all_is_not_called_all(share: float, words: str) -> None:
     ("low", "high", "words"),
     [
         (0.2, None, "under 1 s"),
-        (12, None, "12 s"),
-        (80, 80.2, "80 s"),
-        (100, 300, "1.7 min to 5.0 min"),
-        (7200, None, "2.0 h"),
-        (400_000, None, "4.6 d"),
+        (0.2, 3, "up to 3 s"),
+        (12, None, "about 12 s"),
+        (80, 80.2, "about 80 s"),
+        (100, 300, "about 1.7 min to 5.0 min"),
+        (7200, None, "about 2.0 h"),
+        (400_000, None, "about 4.6 d"),
     ],
 )
 def test_durations(low: float, high: float | None, words: str) -> None:

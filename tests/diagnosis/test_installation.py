@@ -160,6 +160,15 @@ def test_a_damaged_index_comes_with_the_command_that_mends_it(store: Path, conte
     assert [f.mend for f in errors] == ["bench index --rebuild"]
 
 
+def test_an_index_that_is_held_is_a_note(store: Path) -> None:
+    import filelock
+
+    with filelock.FileLock(store / "bench.duckdb.lock"):
+        found = folders.results(store)
+    assert levels(found) == ["ok", "ok", "note"]
+    assert "another process holds the index" in found[2].text
+
+
 def test_looking_changes_nothing(store: Path) -> None:
     before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
     folders.results(store)
