@@ -93,8 +93,10 @@ def _pooched(url: str, file: RemoteFile, target: Path, progress: Progress) -> _W
 
     try:
         pooch.retrieve(url, known_hash=known, fname=target.name, path=target.parent, downloader=downloader)
-    except ValueError as error:  # how pooch says that a checksum differs
+    except ValueError as error:
         found = re.search(r"but got (?:\w+:)?([0-9a-f]{32,64})", str(error))
-        kind, _, expected = (known or "").partition(":")
-        return _Wrong(f"{kind} {found[1] if found else 'differs'} instead of {expected}", resumed)
+        if not known or not found:  # not how pooch says that a checksum differs
+            raise
+        kind, _, expected = known.partition(":")
+        return _Wrong(f"{kind} {found[1]} instead of {expected}", resumed)
     return None

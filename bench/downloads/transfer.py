@@ -30,6 +30,7 @@ SMALL = 1_000_000
 """Bytes. An answer of another size than expected is still read where it is this small: it says what went wrong."""
 
 _CHUNK = 1 << 20
+_NUMBER = "[0-9]{1,18}"
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 """Statuses that may be gone in a moment (RFC 9110, RFC 6585)."""
 
@@ -38,8 +39,8 @@ class Failed(Exception):
     """Why an address did not give the file; `again` where the same question may get another answer."""
 
     def __init__(self, reason: str, again: bool = False) -> None:
-        # A server's words go to a terminal: no escape sequences.
-        super().__init__("".join(c if c.isprintable() else "?" for c in reason))
+        # A server's words go to a terminal: no escape sequences, no pages of text.
+        super().__init__("".join(c if c.isprintable() else "?" for c in reason[:300]))
         self.again = again
 
 
@@ -70,10 +71,14 @@ class _Session(requests.Session):
     """Follows a redirect only to where it may go."""
 
     def get_redirect_target(self, resp: requests.Response) -> Any:
-        target = super().get_redirect_target(resp)
-        why = refusal(requests.compat.urljoin(resp.url, target), resp.url) if target else ""
+        target: str | None = None
+        try:
+            target = super().get_redirect_target(resp)
+            why = refusal(requests.compat.urljoin(resp.url, target), resp.url) if target else ""
+        except ValueError:
+            why = "not a valid address"
         if why:
-            raise Failed(f"redirects to {target}; {why}")
+            raise Failed(f"redirects to {target or 'nowhere'}; {why}")
         return target
 
 
@@ -133,8 +138,8 @@ def _extent(response: requests.Response, url: str, part: Part) -> tuple[int, int
     """Where the answer begins in the file, and how long the file is."""
     if response.status_code == 200:  # from the beginning: the server knows no ranges, or the file has changed
         length = response.headers.get("Content-Length", "")
-        return 0, int(length) if length.isdigit() else None
-    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        return 0, int(length) if re.fullmatch(_NUMBER, length) else None
+    found = re.fullmatch(rf"bytes ({_NUMBER})-{_NUMBER}/({_NUMBER}|\*)", response.headers.get("Content-Range", ""))
     total = int(found[2]) if found and found[2] != "*" else None
     if not found or int(found[1]) != part.size or not part.fits(url, response.headers, total):
         part.drop()

@@ -277,6 +277,36 @@ def test_a_servers_words_cannot_move_the_cursor(server: Server, tmp_path: Path) 
     assert "\x1b" not in message
 
 
+def header(first: str, name: str, value: bytes) -> Any:
+    """An answer with one header of the server's own making."""
+    return lambda handler: handler.wfile.write(
+        b"HTTP/1.1 " + first.encode() + b"\r\n" + name.encode() + b": " + value + b"\r\n\r\n" + BODY[:99]
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "name", "value", "said"),
+    [
+        ("302 Found", "Location", b"http://[", "redirects to http://[; not a valid address"),
+        ("302 Found", "Location", b"https://x\xff/", "not a valid address"),
+        ("206 Partial", "Content-Range", b"bytes 0-9/" + b"9" * 5000, "another file than the part"),
+        ("404 " + "x" * 9999, "X", b"", "404 xxx"),
+    ],
+)
+def test_headers_that_make_no_sense_are_a_failure(
+    server: Server, tmp_path: Path, first: str, name: str, value: bytes, said: str
+) -> None:
+    message = refused(remote(server.at("/cells", header(first, name, value)), checked=False), tmp_path)
+    assert said in message
+    assert len(message) < 1500
+
+
+@pytest.mark.parametrize("length", [b"\xb2", b"9" * 5000, b"-5"])
+def test_a_length_that_is_none_is_not_believed(server: Server, tmp_path: Path, length: bytes) -> None:
+    url = server.at("/cells", header("200 OK", "Content-Length", length))
+    assert get(remote(url, body=BODY[:99]), tmp_path).read_bytes() == BODY[:99]
+
+
 def test_a_large_file_of_another_size_is_not_even_downloaded(server: Server, tmp_path: Path) -> None:
     message = refused(remote(server.at("/cells", whole(BODY)), size=5_000_000_000), tmp_path)
     assert "answered with 3.0 MB instead of 5.0 GB" in message
