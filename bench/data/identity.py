@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,27 +61,46 @@ def content_sha256(spec: DatasetSpec) -> str:
 
         members = sets.read(Path(path)).members
         return _json_sha256([{"sha256": file_sha256(m.path), "as": m.modality, "obs": m.obs} for m in members])
+    return path_sha256(path)
+
+
+def path_sha256(path: str | Path) -> str:
+    """sha256 of a file, or of a folder; raises `BadInput` as these do."""
     return folder_sha256(path) if Path(path).is_dir() else file_sha256(path)
 
 
 def folder_sha256(path: str | Path) -> str:
-    """sha256 of the relative names and the contents of all files of a folder.
+    """sha256 of the relative names and the contents of all files of a folder, those behind links included.
 
     Hidden files and the receipts of `bench fetch` say nothing about the content and do not count.
 
     Raises
     ------
     BadInput
-        If a file cannot be read.
+        If a file or folder cannot be read.
     """
     folder = Path(path)
-    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    names = sorted(_file_names(folder))
     counted = [n for n in names if n != receipt.NAME and not n.startswith(".") and "/." not in n]
     return _json_sha256([[name, file_sha256(folder / name)] for name in counted])
 
 
+def _file_names(folder: Path) -> Iterator[str]:
+    """Relative names of all files of a folder; `Path.rglob` would leave out linked folders and closed ones."""
+    for place, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
+        above = {os.path.realpath(parent) for parent in (Path(place), *Path(place).parents)}
+        folders[:] = [name for name in folders if os.path.realpath(Path(place, name)) not in above]  # a circle of links
+        yield from (Path(place, name).relative_to(folder).as_posix() for name in files)
+
+
+def _refuse(error: OSError) -> None:
+    raise BadInput(f"cannot read {error.filename}: {error.strerror or error}; check its permissions.")
+
+
 def file_sha256(path: str | Path) -> str:
     """sha256 of a file's bytes, memoised by path, size and time of change.
+
+    `bench fetch` calls this when a file has come: what takes minutes of a large dataset is done when a run is planned.
 
     Raises
     ------
@@ -92,7 +111,7 @@ def file_sha256(path: str | Path) -> str:
     safety.require_file(path)
     try:
         state = path.stat()
-        note = _memo(f"{path}|{state.st_size}|{state.st_mtime_ns}")
+        note = _memo(f"{_movable(path)}|{state.st_size}|{state.st_mtime_ns}")
         known = _recall(note)
         if known:
             return known
@@ -139,6 +158,11 @@ def _add_texts(digest: Any, texts: Any) -> None:
 
 def _json_sha256(value: Mapping[str, Any] | list[Any]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _movable(path: Path) -> Path:
+    """A path that stays the same when the cache, which holds the memory too, is moved or mounted elsewhere."""
+    return path.relative_to(cache_dir()) if path.is_relative_to(cache_dir()) else path
 
 
 def _memo(key: str) -> Path:

@@ -127,13 +127,14 @@ class Folder:
             ready.parent.mkdir(parents=True, exist_ok=True)
             self.progress.note(f"unpacking {file.name}")
             size = unpack(arrived, ready)
-        note = receipt_of(file, url, arrived, ready, size)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir() or ready.is_dir():
             remove(target)
         os.replace(ready, target)
+        if target.is_dir():
+            self.progress.note(f"taking the checksum of {target}")
+        self._note(file, receipt_of(file, url, arrived if file.unpack else target, target, size))
         remove(arrived)
-        self._note(file, note)
 
     def _note(self, file: RemoteFile, note: Receipt) -> None:
         receipt.write(self.folder, kept_name(file), note)

@@ -50,7 +50,7 @@ def present(file: RemoteFile, folder: Path, receipts: Mapping[str, Receipt]) -> 
     path = kept_path(file, folder)
     noted = receipts.get(kept_name(file))
     if file.unpack and path.is_dir():
-        return True  # a folder appears whole or not at all
+        return any(path.iterdir())  # a folder appears whole or not at all
     if not path.is_file():
         return False
     known = noted.kept_size if noted else None

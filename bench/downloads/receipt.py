@@ -28,7 +28,7 @@ class Receipt:
     kept_size: int
     """Bytes of what is kept: of the file, or of all files of an unpacked archive."""
     kept_sha256: str
-    """Of what is kept, where it is one file; empty for a folder."""
+    """Of what is kept; of a folder see `bench.data.identity.folder_sha256`."""
     status: Literal["verified", "unverified"]
     """Whether the publisher's checksum was compared, or there is none and this one was only noted."""
     date: str

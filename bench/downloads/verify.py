@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.data.identity import file_sha256
+from bench.data.identity import file_sha256, path_sha256
 from bench.downloads import content
 from bench.downloads.kept import kept_name, kept_path
 from bench.downloads.receipt import Receipt, now
@@ -61,17 +61,16 @@ def impossible(path: Path, file: RemoteFile) -> str:
 
 
 def receipt_of(file: RemoteFile, url: str, arrived: Path | None, kept: Path, kept_size: int) -> Receipt:
-    """The receipt of a file that arrived as `arrived` and is `kept`.
+    """The receipt of a file that arrived as `arrived`, was compared with what is published, and is `kept`.
 
     `arrived` is None where only the unpacked content was put there by hand: nothing can be compared then.
     """
-    kept_sha256 = "" if kept.is_dir() else file_sha256(kept)
     return Receipt(
         url=url,
-        sha256=file_sha256(arrived) if arrived else "",
+        sha256=(file.sha256.lower() or file_sha256(arrived)) if arrived else "",
         size=arrived.stat().st_size if arrived else 0,
         kept_size=kept_size,
-        kept_sha256=kept_sha256,
+        kept_sha256=path_sha256(kept),
         status="verified" if arrived and published(file) else "unverified",
         date=now(),
     )
@@ -80,7 +79,7 @@ def receipt_of(file: RemoteFile, url: str, arrived: Path | None, kept: Path, kep
 def _as_unpacked(file: RemoteFile, path: Path, noted: Receipt) -> bool:
     if file.sha256 and noted.sha256 and noted.sha256 != file.sha256.lower():
         return False
-    return path.is_dir() or file_sha256(path) == noted.kept_sha256
+    return path_sha256(path) == noted.kept_sha256
 
 
 def _md5(path: Path) -> str:

@@ -7,7 +7,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.data.identity import file_sha256, folder_sha256
+from bench.data.cache import cache_dir
+from bench.data.identity import file_sha256, path_sha256
 from bench.downloads import receipt
 from bench.downloads.fetch import located, total_size
 from bench.downloads.kept import kept_name, kept_path
@@ -29,9 +30,14 @@ def find(spec: ModelSpec, asked: str) -> Path:
     fetched = weights_folder(spec.name)
     if asked:
         path = Path(asked).expanduser().resolve()
-        if path.exists():
-            return path
-        found = f"weights not found: {path}."
+        try:
+            if path.is_file() or any(path.iterdir()):
+                return path
+            found = f"no weights in {path}: the folder is empty."
+        except FileNotFoundError:
+            found = f"weights not found: {path}."
+        except OSError as error:
+            raise BadInput(f"cannot read weights {path}: {error.strerror or error}; check its permissions.") from None
     else:
         if located(spec.weights.files, fetched):
             return fetched
@@ -70,7 +76,7 @@ def identity(path: Path, files: Sequence[RemoteFile]) -> str:
     """
     if files and _complete(path, files):
         return _declared(files)
-    return folder_sha256(path) if path.is_dir() else file_sha256(path)
+    return path_sha256(path)
 
 
 def published(sha256: str, files: Sequence[RemoteFile]) -> bool:
@@ -98,8 +104,13 @@ def _same(path: Path, file: RemoteFile) -> bool:
 
 
 def _unpacked(folder: Path, file: RemoteFile) -> bool:
-    """Whether what is kept is what came out of the published archive, as its receipt says."""
+    """Whether what is kept is what came out of the published archive, as its receipt says.
+
+    Only receipts in the cache are believed: a stranger's folder may bring one of its own.
+    """
+    if not folder.is_relative_to(cache_dir()):
+        return False
     path, noted = kept_path(file, folder), receipt.read(folder).get(kept_name(file))
     if not noted or not file.sha256 or noted.sha256 != file.sha256.lower():
         return False
-    return path.is_file() and file_sha256(path) == noted.kept_sha256
+    return path.exists() and path_sha256(path) == noted.kept_sha256

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import subprocess
 import sys
@@ -16,8 +17,11 @@ import numpy as np
 import pytest
 from tests.downloads.server import Server, choosy, cut, moved, no_ranges, silent, status, whole
 
+from bench.data import identity
+from bench.data.identity import folder_sha256
 from bench.downloads import archives, sizes, transfer
 from bench.downloads.fetch import fetch, located, total_size
+from bench.downloads.places import dataset_folder
 from bench.downloads.retrieve import DownloadFailed
 from bench.errors import BadInput
 from bench.specs import RemoteFile
@@ -415,6 +419,36 @@ def test_an_archive_is_kept_as_a_folder(server: Server, tmp_path: Path) -> None:
     assert len(server.asked) == 1
     get(file, folder, force=True)
     assert (folder / "set" / "inner" / "a.csv").read_text() == "a"
+    assert json.loads((folder / "fetched.json").read_text())["files"]["set"]["kept_sha256"] == folder_sha256(
+        folder / "set"
+    )
+    (folder / "set" / "inner" / "a.csv").write_text("b")  # changed, and then gone: made good by fetching again
+    assert (get(file, folder) / "inner" / "a.csv").read_text() == "a"
+    (folder / "set" / "inner" / "a.csv").unlink()
+    assert (get(file, folder) / "inner" / "a.csv").read_text() == "a"
+
+
+def test_an_empty_folder_of_that_name_is_not_the_content(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    assert located([remote(name="set.zip", unpack=True)], tmp_path) is None
+
+
+def test_planning_reads_nothing_again_after_a_fetch(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(identity, "_SETTLED_NS", -1)  # a large file is older than that when its checksum is taken
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("inner/a.csv", "a")
+    files = [
+        remote(server.at("/set", whole(packed.getvalue())), checked=False, name="set.zip", unpack=True),
+        remote(server.at("/cells", whole(BODY))),
+    ]
+    paths = fetch(files, dataset_folder("mine"), what="dataset mine")
+    monkeypatch.setattr(hashlib, "file_digest", lambda *_: pytest.fail("read a file again"))
+    for path in (*paths, dataset_folder("mine")):
+        identity.path_sha256(path)
 
 
 def test_a_hostile_archive_leaves_nothing(server: Server, tmp_path: Path) -> None:

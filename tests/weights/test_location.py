@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
 
+from bench.data.identity import folder_sha256
+from bench.downloads import receipt
 from bench.downloads.places import weights_folder
+from bench.downloads.receipt import Receipt, now
 from bench.errors import BadInput
 from bench.specs import Cap, ModelSpec, RemoteFile, WeightsSpec
 from bench.weights.location import find, identity, published
@@ -46,6 +50,9 @@ def test_missing_weights_name_every_way(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(BadInput, match=r"weights not found: .*absent") as error:
         find(spec(), str(tmp_path / "absent"))
     assert "bench fetch" not in str(error.value)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInput, match="the folder is empty"):
+        find(spec(), str(tmp_path / "empty"))
 
 
 def test_published_weights_are_known_wherever_they_are(tmp_path: Path) -> None:
@@ -71,3 +78,19 @@ def test_weights_without_published_checksums_are_never_published(tmp_path: Path)
     files = (RemoteFile("model.bin"),)
     assert not published(identity(laid_out(tmp_path), files), files)
     assert not published("", ())
+
+
+def test_unpacked_weights_are_published_by_a_receipt_of_this_cache_and_of_no_stranger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache"))
+    files = (RemoteFile("model.tar.gz", sha256="ab" * 32, unpack=True),)
+    folder = weights_folder("big")
+    kept = laid_out(folder / "model")
+    note = Receipt("", files[0].sha256, 9, 9, folder_sha256(kept), "verified", now())
+    receipt.write(folder, "model", note)
+    assert published(identity(folder, files), files)
+    copied = shutil.copytree(folder, tmp_path / "from a stranger")
+    assert not published(identity(copied, files), files)
+    (kept / "model.bin").write_bytes(b"tuned")
+    assert not published(identity(folder, files), files)
