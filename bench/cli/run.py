@@ -163,6 +163,7 @@ def _report(outcome: Outcome, results: Path, as_json: bool) -> None:
     store = Store(results)
     for notice in store.sync().notices():
         typer.echo(notice, err=True)
+    tables.print_notes(outcome.records)
     tables.print_troubles(outcome.records)
     if as_json:
         typer.echo(tables.outcome_json(outcome))

@@ -62,6 +62,17 @@ def print_troubles(records: Sequence[Record]) -> None:
             typer.echo(f"{flag['kind']}: {run_name(record)}: {flag['reason']}", err=True)
 
 
+def print_notes(records: Sequence[Record]) -> None:
+    """Say on stderr what tasks had to say about the data, each once: types never seen, confounded batches."""
+    folds: dict[str, dict[str, None]] = {}
+    for record in records:
+        for note in record["split"]["notes"] if record["split"] else ():
+            text = f"{record['task']['name']} · {record['dataset']['name']}: {note}"
+            folds.setdefault(text, {})[record["fold"]] = None
+    for text, of in folds.items():
+        typer.echo(f"note: {text}{'' if 'all' in of else ' (fold ' + ', '.join(of) + ')'}", err=True)
+
+
 def headline(record: Record) -> str:
     """The numbers a run is ranked by, or how it ended."""
     task = record["task"]
