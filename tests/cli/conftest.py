@@ -9,9 +9,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from tests.cli.sites import install
 
 BENCH = Path(sys.executable).with_name("bench")
 Bench = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def source_of(plugin: str) -> str:
+    """A plugin module that lies beside these tests."""
+    return Path(__file__).with_name(f"{plugin}.py").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
@@ -40,10 +46,4 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 @pytest.fixture(scope="session")
 def hazards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an installed distribution whose models go wrong in every way a model can."""
-    site = tmp_path_factory.mktemp("site")
-    (site / "hazards.py").write_text((Path(__file__).parent / "hazards.py").read_text())
-    info = site / "hazards-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hazards\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[bench]\nhazards = hazards\n")
-    return site
+    return install(tmp_path_factory.mktemp("site"), "hazards", source_of("hazards"))

@@ -7,9 +7,12 @@ import signal
 import time
 
 from bench.hookspecs import hookimpl
-from bench.specs import Cap, ModelSpec
+from bench.specs import Cap, DatasetSpec, ModelSpec
 
-WAYS = ("fine", "crash", "exit", "killed", "hang", "hog", "raises", "nan", "short", "constant", "flat", "text")
+WAYS = (
+    *("fine", "crash", "exit", "killed", "hang", "hog", "raises"),
+    *("nan", "short", "constant", "nothing", "flat", "cube", "text", "objects", "whole", "half", "rogue"),
+)
 
 
 @hookimpl
@@ -17,6 +20,30 @@ def bench_models() -> list[ModelSpec]:
     """One zero-shot model per way."""
     embeds = frozenset({Cap.EMBEDS_CELLS})
     return [ModelSpec(w, f"goes wrong: {w}", f"hazards:{w.title()}", embeds, fits="no") for w in WAYS]
+
+
+@hookimpl
+def bench_datasets() -> list[DatasetSpec]:
+    """Data that is on disk still, and a column that no file can hold."""
+    return [
+        DatasetSpec("backed", "opened on disk", "hazards:backed", {"file": ""}, {"cell_type": "cell_type"}),
+        DatasetSpec("mixed", "labels of several kinds", "hazards:mixed", {"file": ""}, {"cell_type": "cell_type"}),
+    ]
+
+
+def backed(file):
+    import anndata as ad
+
+    return ad.read_h5ad(file, backed="r")
+
+
+def mixed(file):
+    import anndata as ad
+
+    data = ad.read_h5ad(file)
+    data.obs["cell_type"] = data.obs["cell_type"].astype(object)
+    data.obs.iloc[17, data.obs.columns.get_loc("cell_type")] = 0.5
+    return data
 
 
 class Fine:
@@ -95,3 +122,46 @@ class Flat(Fine):
 class Text(Fine):
     def embed(self, cells):
         return super().embed(cells).astype(str)
+
+
+class Cube(Fine):
+    def embed(self, cells):
+        return super().embed(cells)[:, :, None]
+
+
+class Objects(Fine):
+    def embed(self, cells):
+        return super().embed(cells).astype(object)
+
+
+class Nothing(Fine):
+    def embed(self, cells):
+        return super().embed(cells)[:, :0]
+
+
+class Whole(Fine):
+    def embed(self, cells):
+        return (100 * super().embed(cells)).astype("int64")
+
+
+class Half(Fine):
+    def embed(self, cells):
+        return super().embed(cells).astype("float16")
+
+
+class Rogue(Fine):
+    """Reads labels, changes what it is given and mixes up its rows."""
+
+    def embed(self, cells):
+        import numpy as np
+
+        values = super().embed(cells)
+        if "cell_type" in cells.obs:
+            values[:, 0] += cells.obs["cell_type"].astype(str).map(hash_of).to_numpy(dtype="float32")
+        values = values[np.argsort(values[:, 1], kind="stable")]
+        cells.X.data[:] = 1
+        return values
+
+
+def hash_of(label):
+    return sum(map(ord, label))

@@ -29,52 +29,16 @@ def by_model(results: Path) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def grid(bench: Bench, hazards: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
-    """One grid over models that go wrong in every way, and one that does not."""
+    """One grid over models that go wrong and one that does not; `bad_inputs.py` has every way to go wrong."""
     cwd = tmp_path_factory.mktemp("grid")
-    ways = "crash,exit,killed,hang,hog,raises,nan,short,constant,flat,text,fine"
-    limits = ["--timeout", "25s", "--max-memory", "2G", "--jobs", "2"]
-    return bench("run", "--model", ways, *SMALL, *limits, "--json", cwd=cwd, plugins=[hazards]), cwd
+    return bench("run", "--model", "crash,raises,short,fine", *SMALL, "--json", cwd=cwd, plugins=[hazards]), cwd
 
 
 def test_one_failing_model_never_stops_the_others(grid: tuple[Any, Path]) -> None:
     answer, cwd = grid
     assert answer.returncode == 3
     assert by_model(cwd / "results")["fine"]["status"] == "ok"
-    assert len(records(cwd / "results")) == 12
-
-
-@pytest.mark.parametrize(
-    ("model", "status", "message"),
-    [
-        ("crash", "failed", "worker died with signal 11 in predict"),
-        ("exit", "failed", "worker ended with exit code 7 in predict and left no result"),
-        ("killed", "oom", "worker died with signal 9 in predict (likely out of memory: peak"),
-        ("hang", "timeout", "timeout after 25 s in predict; raise --timeout"),
-        ("hog", "oom", "more than --max-memory allows, in predict"),
-        ("raises", "failed", "the model broke"),
-        ("nan", "failed", "NaN or Inf in the embedding of 1 cells (first: row 5)"),
-        ("short", "failed", "model short returned 119 rows for 120 cells"),
-        ("constant", "failed", "constant embedding"),
-        ("flat", "failed", "model flat returned a 1-D array of float32"),
-        ("text", "failed", "returned a 2-D array of <U"),
-    ],
-)
-def test_every_failure_is_recorded_with_its_reason(
-    grid: tuple[Any, Path], model: str, status: str, message: str
-) -> None:
-    record = by_model(grid[1] / "results")[model]
-    assert record["status"] == status
-    assert message in record["error"]["message"]
-    assert record["scores"] == []
-    assert record["output"] == ""
-    assert record["cost"]["peak_rss_bytes"] > 10_000_000
-
-
-def test_the_last_lines_of_the_log_are_kept(grid: tuple[Any, Path]) -> None:
-    error = by_model(grid[1] / "results")["raises"]["error"]
-    assert error["kind"] == "RuntimeError"
-    assert "about to fail" in error["log_tail"]
-    assert error["log_tail"][-1] == "RuntimeError: the model broke"
+    assert len(records(cwd / "results")) == 4
 
 
 def test_json_is_one_document_and_stdout_holds_nothing_else(grid: tuple[Any, Path]) -> None:
@@ -153,7 +117,7 @@ def test_a_config_file_says_what_options_say(bench: Bench, tmp_path: Path) -> No
         "[task]\nsplit_seed = 3\n[data]\nn_cells = 120\nn_genes = 200\n"
     )
     asked = ["--task", "clustering", "--dataset", "simulated", "--config", "c.toml", "--set", "pca.n-components=5"]
-    answer = bench("run", "--model", "random-projection,pca,hvg", *asked, cwd=tmp_path)
+    answer = bench("run", "--model", "random-projection,pca,hvg", *asked, "--executor", "inline", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     made = by_model(tmp_path / "results")
     assert made["random-projection"]["model"]["config"] == {"n_components": 7}
@@ -164,8 +128,6 @@ def test_a_config_file_says_what_options_say(bench: Bench, tmp_path: Path) -> No
 
 
 def test_an_embedding_of_the_file_is_scored_like_a_model(bench: Bench, tmp_path: Path) -> None:
-    made = bench("run", "--model", "pca", *SMALL, "--json", cwd=tmp_path)
-    assert made.returncode == 0
     rng = np.random.default_rng(0)
     data = ad.AnnData(rng.poisson(1.0, (120, 30)).astype(np.float32))
     data.obs_names = [f"cell{i}" for i in range(120)]
@@ -174,7 +136,8 @@ def test_an_embedding_of_the_file_is_scored_like_a_model(bench: Bench, tmp_path:
     data.write_h5ad(tmp_path / "x.h5ad")
     answer = bench(
         *("run", "--embedding", "X_mine", "--task", "clustering,classification", "--dataset", "x.h5ad"),
-        *("--baselines", "--json"),
+        *("--baselines", "--json", "--executor", "inline"),
+        *("--task-set", "shots=1", "--task-set", "cell_folds=2"),
         cwd=tmp_path,
     )
     assert answer.returncode == 0, answer.stderr
@@ -199,8 +162,8 @@ def test_two_benches_share_a_results_folder(hazards: Path, tmp_path: Path) -> No
 
 
 def test_names_are_completed(bench: Bench) -> None:
-    answer = bench(_BENCH_COMPLETE="complete_bash", COMP_WORDS="bench run --model pca,sc", COMP_CWORD="3")
-    assert answer.stdout.split() == ["pca,scanvi", "pca,scvi"]
+    answer = bench(_BENCH_COMPLETE="complete_bash", COMP_WORDS="bench run --model pca,scv", COMP_CWORD="3")
+    assert answer.stdout.split() == ["pca,scvi"]
     answer = bench(_BENCH_COMPLETE="complete_bash", COMP_WORDS="bench sh", COMP_CWORD="1")
     assert answer.stdout.split() == ["show"]
 
