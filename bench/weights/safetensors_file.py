@@ -52,7 +52,18 @@ def read(path: Path) -> dict[str, np.ndarray]:
     header.pop("__metadata__", None)
     start = 8 + length
     data = np.memmap(path, np.uint8, "r", start) if size > start else np.empty(0, np.uint8)
+    if sum(_claimed(entry) for entry in header.values()) > data.size:  # one place given to many would fill the memory
+        raise _damaged(path, "its tensors overlap, or it is cut short")
     return {str(name): _tensor(path, str(name), entry, data) for name, entry in header.items()}
+
+
+def _claimed(entry: Any) -> int:
+    """Bytes of the file that a tensor takes, as far as its entry makes sense."""
+    try:
+        begin, end = entry["data_offsets"]
+        return max(int(end) - int(begin), 0)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return 0
 
 
 def _tensor(path: Path, name: str, entry: Any, data: np.ndarray) -> np.ndarray:
@@ -62,12 +73,15 @@ def _tensor(path: Path, name: str, entry: Any, data: np.ndarray) -> np.ndarray:
         whole = all(type(n) is int and n >= 0 for n in numbers)
     except (KeyError, TypeError, ValueError):
         raise _damaged(path, f"tensor {name[:80]!r} is not described") from None
-    if kind not in _DTYPES:
-        raise BadInput(f"weights file {path}: tensor {name[:80]!r} is of type {kind!r}, which is not read.")
+    if not isinstance(kind, str) or kind not in _DTYPES:
+        raise BadInput(f"weights file {path}: tensor {name[:80]!r} is of type {str(kind)[:80]!r}, which is not read.")
     dtype = np.dtype(_DTYPES[kind])
     if not whole or not begin <= end <= data.size or math.prod(shape) * dtype.itemsize != end - begin:
         raise _damaged(path, f"tensor {name[:80]!r} does not fit its place in the file")
-    values = data[begin:end].view(dtype).reshape(shape)
+    try:
+        values = data[begin:end].view(dtype).reshape(shape)
+    except ValueError:  # more dimensions, or a larger empty one, than an array can have
+        raise _damaged(path, f"tensor {name[:80]!r} has no possible shape") from None
     return _float32(values) if kind == "BF16" else values
 
 

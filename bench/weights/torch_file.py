@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,8 +84,10 @@ def _require_stored(path: Path) -> None:
 
 
 def _explained(path: Path, error: Exception, zipped: bool, allow: Sequence[type]) -> BadInput:
-    allowed = {f"{kind.__module__}.{kind.__qualname__}" for kind in allow}
-    foreign = [name for name in _globals(path, zipped) if name not in allowed and not _known_to_torch(name)]
+    foreign = _refused(error)
+    if not foreign:  # torch met an opcode it does not know before it met the name
+        allowed = {f"{kind.__module__}.{kind.__qualname__}" for kind in allow}
+        foreign = [name for name in _globals(path, zipped) if name not in allowed and not _known_to_torch(name)]
     if foreign:
         return BadInput(
             f"refused: {path} contains code ({foreign[0]}); only tensors and plain values are read. Ask its authors"
@@ -96,9 +99,17 @@ def _explained(path: Path, error: Exception, zipped: bool, allow: Sequence[type]
     return BadInput(f"weights file {path} is damaged ({type(error).__name__}: {reason}); fetch it again.")
 
 
+def _refused(error: Exception) -> list[str]:
+    """The name that torch refused, from its message."""
+    named = re.search(r"unsupported (?:global: )?GLOBAL (\S+)", str(error), re.IGNORECASE)
+    return [named[1] if "." in named[1] else f"builtins.{named[1]}"] if named else []
+
+
 def _known_to_torch(name: str) -> bool:
     """Whether torch's own list may hold a name: then it was not what was refused."""
-    return name.startswith(("torch.", "numpy.", "collections.OrderedDict", "_codecs.encode", "builtins.set"))
+    return name.startswith(
+        ("torch.", "numpy.", "collections.OrderedDict", "_codecs.encode", "builtins.set", "__builtin__.set")
+    )
 
 
 def _globals(path: Path, zipped: bool) -> list[str]:

@@ -69,6 +69,10 @@ def test_every_kind_of_number_is_read(tmp_path: Path) -> None:
         ({"a": entry("F32", [2], 0, 8) | {"shape": "x"}}, None, "does not fit its place|not described"),
         ({"a": 3}, None, "not described"),
         ({"a": entry("F8_E4M3", [8], 0, 8)}, None, "of type 'F8_E4M3', which is not read"),
+        ({"a": entry("F32", [2], 0, 8) | {"dtype": ["F32"]}}, None, "which is not read"),
+        ({"a": entry("F32", [0] * 70, 0, 0)}, None, "has no possible shape"),
+        ({"a": entry("F32", [0, 10**30], 0, 0)}, None, "has no possible shape"),
+        ({"a": entry("BF16", [4], 0, 8), "b": entry("BF16", [4], 0, 8)}, None, "its tensors overlap"),
     ],
 )
 def test_headers_that_do_not_account_for_the_file_are_refused(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -24,6 +26,16 @@ class Runs:
 
     def __reduce__(self) -> Any:
         return os.system, (f"touch {self.marker}",)
+
+
+class Calls:
+    """Calls a function when it is read."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> Any:
+        return self.call
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zipped", "old"])
@@ -71,6 +83,30 @@ def test_code_is_named_and_never_runs(tmp_path: Path, zipped: bool) -> None:
         torch_file.read(path)
     assert "weights_only" not in str(error.value)  # torch advises to set it to False
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zipped", "old"])
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [
+        (lambda: Calls(torch.hub.load, "x", "y"), "torch.hub.load"),
+        (lambda: Calls(np.load, "x"), "numpy.load"),
+        (lambda: Calls(eval, "1"), "builtins.eval"),
+        (lambda: torch.nn.Linear(2, 2), "torch.nn.modules.linear.Linear"),  # a whole model, as many publish it
+    ],
+)
+def test_what_torch_refuses_of_its_own_and_of_numpy_is_named_too(
+    tmp_path: Path, made: Callable[[], Any], name: str, zipped: bool
+) -> None:
+    torch.save({"w": torch.ones(2), "x": made()}, tmp_path / "x.pt", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(BadInput, match=rf"contains code \({name}\)"):
+        torch_file.read(tmp_path / "x.pt")
+
+
+def test_the_name_is_found_behind_opcodes_torch_does_not_know(tmp_path: Path) -> None:
+    torch.save({"x": Runs(tmp_path / "ran")}, tmp_path / "x.pt", pickle_protocol=4)
+    with pytest.raises(BadInput, match=r"contains code \(posix.system\)"):
+        torch_file.read(tmp_path / "x.pt")
 
 
 @pytest.mark.parametrize(
