@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.data import safety
 from bench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ _H5 = (
     "matrix/data", "matrix/indices", "matrix/indptr", "matrix/shape", "matrix/barcodes",
     "matrix/features/id", "matrix/features/name", "matrix/features/feature_type",
 )  # fmt: skip
+
+_BYTES_PER_ENTRY = 32
+"""Of a Matrix Market file while it is read: row, column and value, then the same as CSR."""
 
 
 def load_h5(path: str) -> ad.AnnData:
@@ -125,6 +129,7 @@ def read_mtx(matrix: Path, barcodes: Path, features: Path) -> ad.AnnData:
 
     cells, named = _table(barcodes), _table(features)
     try:
+        _require_sparse(matrix, *io.mminfo(matrix)[2:5])
         values: Any = io.mmread(matrix)
     except (OSError, ValueError, EOFError) as error:
         raise BadInput(f"{matrix} is not a Matrix Market file ({error}); delete it and fetch it again.") from None
@@ -140,6 +145,18 @@ def read_mtx(matrix: Path, barcodes: Path, features: Path) -> ad.AnnData:
         var["gene_ids"] = _of_genes(named[0].to_numpy(dtype=object), var.get("feature_types"))
     obs = pd.DataFrame(index=pd.Index(cells[0].to_numpy(dtype=object)))
     return ad.AnnData(sparse.csr_matrix(values), obs=obs, var=var)
+
+
+def _require_sparse(matrix: Path, entries: int, layout: str, field: str) -> None:
+    """Refuse what counts are never written as, and a number of entries that the memory does not hold."""
+    if layout != "coordinate" or field == "complex":
+        raise BadInput(f"{matrix} is of layout {layout} and type {field}, as counts never are; fetch it again.")
+    needed, available = entries * _BYTES_PER_ENTRY, safety.available_memory()
+    if needed > available:
+        raise BadInput(
+            f"{matrix} holds {entries:,} entries, which need {needed / 2**30:,.1f} GiB in memory, and"
+            f" {available / 2**30:,.1f} GiB are available; use a larger machine."
+        )
 
 
 def stacked(parts: Mapping[str, ad.AnnData], column: str) -> ad.AnnData:

@@ -142,6 +142,21 @@ def test_a_folder_that_does_not_go_together_is_refused(tmp_path: Path) -> None:
         tenx.load_mtx(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("array real general\n100000 1000000", "of layout array and type real"),
+        ("coordinate complex general\n3 2 1", "type complex"),
+        ("coordinate real general\n2 3 99999999999", "99,999,999,999 entries, which need"),
+    ],
+)
+def test_a_matrix_that_claims_too_much_is_refused(tmp_path: Path, header: str, said: str) -> None:
+    write_mtx(tmp_path / "x")
+    (tmp_path / "x" / "matrix.mtx").write_text(f"%%MatrixMarket matrix {header}\n1 1 1\n")
+    with pytest.raises(BadInput, match=said):
+        tenx.load_mtx(str(tmp_path))
+
+
 def test_labels_come_from_the_file_beside(tmp_path: Path) -> None:
     write_mtx(tmp_path / "x")
     obs = pd.DataFrame({"louvain": pd.Categorical(["T", "B"])}, index=["AAAT-1", "AAAC-1"])
