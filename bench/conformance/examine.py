@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,13 +17,13 @@ from bench.conformance.kit import checks
 from bench.conformance.report import Report, Row
 from bench.conformance.request import Request
 from bench.errors import BadInput, unknown
+from bench.runs import child
 from bench.runs.choose import configured, task_options
-from bench.runs.supervise import POLL_SECONDS, child_environment
+from bench.runs.supervise import POLL_SECONDS
 
 Kind = Literal["model", "task"]
 TIMEOUT = 300.0
 """Seconds for one check."""
-LOG_BYTES = 4096
 
 
 def examine(
@@ -113,7 +109,7 @@ def _kind(name: str, kind: Kind | None) -> Kind:
 
 
 @dataclass
-class _Child:
+class _Process:
     """One process, and how far it has come."""
 
     popen: subprocess.Popen[bytes]
@@ -124,21 +120,13 @@ class _Child:
     """When it was started or last finished a check."""
 
     @classmethod
-    def start(cls, request: Request, done: Mapping[str, Row], folder: Path) -> _Child:
+    def start(cls, request: Request, done: Mapping[str, Row], folder: Path) -> _Process:
         asked, rows, log = (folder / f"{len(done)}.{kind}" for kind in ("json", "rows", "log"))
         earlier = {name: row.result for name, row in done.items()}
         asked.write_text(json.dumps({**asdict(request), "earlier": earlier}), encoding="utf-8")
         rows.touch()
-        with log.open("wb") as file:
-            popen = subprocess.Popen(
-                [sys.executable, "-m", "bench.conformance.child", str(asked), str(rows)],
-                cwd=folder,  # a module of the user's folder must not shadow a library
-                env=child_environment(request.device),
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        environment = child.environment_for(request.device)
+        popen = child.start("bench.conformance.child", [str(asked), str(rows)], log, environment)
         return cls(popen, rows, log, last=time.monotonic())
 
     def new_rows(self) -> list[Row]:
@@ -152,45 +140,32 @@ class _Child:
         self.last = time.monotonic()
         return [Row(**json.loads(line)) for line in whole.splitlines()]
 
-    def kill(self) -> None:
-        """End it and all it has started."""
-        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
-            os.killpg(self.popen.pid, signal.SIGKILL)
-        self.popen.wait()
-
-    def last_words(self) -> str:
-        """The last line of its log."""
-        with self.log.open("rb") as file:
-            file.seek(max(0, self.log.stat().st_size - LOG_BYTES))
-            lines = file.read().decode("utf-8", "replace").strip().splitlines()
-        return f"; last words: {lines[-1][:200]}" if lines else ""
-
 
 def _life(
     request: Request, planned: Sequence[Check], done: Mapping[str, Row], timeout: float, folder: Path
 ) -> Iterator[Row]:
     """The rows of one process; if it dies or hangs, the check it was at is a failed row."""
-    child = _Child.start(request, done, folder)
+    process = _Process.start(request, done, folder)
     left = [check for check in planned if check.name not in done]
     ended = hung = False
     try:
         while not (ended or hung):
             time.sleep(POLL_SECONDS)
-            ended = child.popen.poll() is not None  # asked before the last rows are read
-            for row in child.new_rows():
+            ended = process.popen.poll() is not None  # asked before the last rows are read
+            for row in process.new_rows():
                 left.pop(0)
                 yield row
-            hung = time.monotonic() - child.last > timeout
+            hung = time.monotonic() - process.last > timeout
     finally:
-        child.kill()
+        child.end(process.popen)
     if left:
-        reason = f"no answer after {timeout:g} s; raise --timeout, or mend what hangs" if not ended else _death(child)
+        reason = f"no answer after {timeout:g} s; raise --timeout, or mend what hangs" if not ended else _death(process)
         yield Row(left[0].name, "FAILED", reason, left[0].proves)
 
 
-def _death(child: _Child) -> str:
+def _death(process: _Process) -> str:
     """How a process ended that did not finish."""
-    code = child.popen.returncode
+    code, words = process.popen.returncode, child.last_words(process.log)
     if code < 0:
-        return f"the process died with {signal.Signals(-code).name} in this check{child.last_words()}"
-    return f"the process ended with exit code {code} in this check{child.last_words()}"
+        return f"the process died with {child.signal_name(-code)} in this check{words}"
+    return f"the process ended with exit code {code} in this check{words}"

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.runs.supervise import child_environment
-
-LOG_BYTES = 4_000
+from bench.runs import child
 
 
 @dataclass(frozen=True)
@@ -27,15 +22,17 @@ class Ending:
     """Exit code, or minus the signal; None where it was stopped at its time limit."""
     answer: Any
     """What it left in its answer file, JSON; None where it left nothing that can be read."""
-    printed: str
-    """The end of what it printed."""
+    printed: tuple[str, ...]
+    """The last lines it printed."""
+    last_words: str
+    """The last of them, as the end of a sentence; empty where it printed nothing."""
 
     def death(self, limit: float) -> str:
         """Why it left no answer."""
         if self.code is None:
             return f"did not end within {limit:g} s"
         if self.code < 0:
-            return f"died with signal {-self.code} ({signal.Signals(-self.code).name})"
+            return f"died with signal {-self.code} ({child.signal_name(-self.code)})"
         return f"ended the process with exit code {self.code}"
 
 
@@ -55,21 +52,14 @@ def ask(module: str, arguments: Sequence[str], *, limit: float, device: str = "c
     """
     with tempfile.TemporaryDirectory(prefix="bench-doctor-", ignore_cleanup_errors=True) as folder:
         answer, log = Path(folder) / "answer.json", Path(folder) / "log"
-        with log.open("wb") as stream:
-            child = subprocess.Popen(
-                [sys.executable, "-m", module, str(answer), *arguments],
-                cwd=folder,  # a module of the user's folder must not shadow a library
-                env=child_environment(device),
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            code = _ended(child, limit)
-        with log.open("rb") as stream:
-            stream.seek(max(0, stream.seek(0, os.SEEK_END) - LOG_BYTES))
-            printed = stream.read().decode("utf-8", "replace")
-        return Ending(code, _read(answer), printed)
+        process = child.start(module, [str(answer), *arguments], log, child.environment_for(device))
+        try:
+            code = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            child.end(process)
+        return Ending(code, _read(answer), tuple(child.printed(log)), child.last_words(log))
 
 
 def leave(path: Path, answer: Any) -> None:
@@ -77,18 +67,6 @@ def leave(path: Path, answer: Any) -> None:
     temporary = path.with_suffix(".new")
     temporary.write_text(json.dumps(answer), encoding="utf-8")
     os.replace(temporary, path)
-
-
-def _ended(child: subprocess.Popen[bytes], limit: float) -> int | None:
-    """Exit code of a child; None where it had to be stopped. Nothing that it started is left."""
-    try:
-        return child.wait(limit)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        with contextlib.suppress(ProcessLookupError):  # it has left nothing behind
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
 
 
 def _read(path: Path) -> Any:

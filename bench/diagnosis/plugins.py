@@ -50,11 +50,10 @@ def load(entry: metadata.EntryPoint, limit: float) -> Loaded:
     origin = f"{distribution} {entry.dist.version}" if entry.dist else entry.value
     ending = child.ask("bench.diagnosis.plugin", [entry.name, entry.value, distribution], limit=limit)
     if ending.answer is None or ending.code != 0:
-        lines = ending.printed.strip().splitlines()
-        said = f"; it printed: {lines[-1][:200]}" if lines else ""
-        return Loaded(entry.name, origin, fault=f"it {ending.death(limit)} while it was loaded{said}")
+        fault = f"it {ending.death(limit)} while it was loaded{ending.last_words}"
+        return Loaded(entry.name, origin, fault=fault)
     broken: list[str] = ending.answer["broken"]
-    first = (ending.printed.strip().splitlines() or [""])[0][:80]
+    first = next((line[:80] for line in ending.printed if line.strip()), "")
     return Loaded(entry.name, origin, ending.answer["specs"], broken[0] if broken else "", first)
 
 

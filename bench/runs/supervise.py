@@ -6,7 +6,6 @@ A worker that crashes, hangs, or eats all memory ends its own job and no other.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -20,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from bench.data.cache import cache_dir
+from bench.runs import child
 from bench.runs.job import Job
 from bench.runs.record import ErrorPart, Status
 from bench.runs.worker import CONTROLS
@@ -101,7 +100,7 @@ def supervise(
             time.sleep(POLL_SECONDS)
     finally:
         for process in running:
-            process.kill()
+            child.end(process.popen)
 
 
 @dataclass
@@ -125,16 +124,9 @@ class Process:
         """Start the worker in a session of its own, in a folder of its own."""
         folder = Path(tempfile.mkdtemp(dir=scratch))
         (folder / "job.json").write_text(job.to_json(), encoding="utf-8")
-        with (folder / "log").open("wb") as log:
-            popen = subprocess.Popen(
-                [python, "-m", "bench.runs.worker", str(folder / "job.json"), str(folder / "result.json")],
-                cwd=folder,  # a module of the user's folder must not shadow a library
-                env=worker_environment(job, controls, workers),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        arguments = [str(folder / name) for name in ("job.json", "result.json")]
+        environment = worker_environment(job, controls, workers)
+        popen = child.start("bench.runs.worker", arguments, folder / "log", environment, python)
         return cls(job, folder, popen, limits)
 
     def changed_phase(self) -> bool:
@@ -151,7 +143,7 @@ class Process:
         """Whether the worker has ended, by itself or because it went past a limit."""
         self.exit_code = self.popen.poll()
         if self.exit_code is not None:
-            self._signal()  # whatever it has started and left behind
+            child.kill(self.popen)  # whatever it has started and left behind
             return True
         self.peak_seen = max(self.peak_seen, resident(self.popen.pid))
         if not self.stopped:
@@ -164,19 +156,7 @@ class Process:
         elif self.limits.max_memory and self.peak_seen > self.limits.max_memory:
             self.stopped = "oom"
         if self.stopped:
-            self._signal()
-
-    def kill(self) -> None:
-        """End the worker and all its children."""
-        self._signal()
-        if self.popen.returncode is None:
-            self.popen.wait()
-
-    def _signal(self) -> None:
-        try:
-            os.killpg(self.popen.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return  # it ended by itself in the meantime
+            child.kill(self.popen)
 
     def ending(self) -> Ending:
         """Read what the worker left behind."""
@@ -216,7 +196,7 @@ class Process:
             kind=kind,
             message=message,
             bad_input=bool(described and described["bad_input"]),
-            log_tail=self._log_tail(),
+            log_tail=child.printed(self.folder / "log")[-LOG_LINES:],
         )
 
     def _death(self) -> tuple[str, str]:
@@ -230,47 +210,12 @@ class Process:
         if code >= 0:
             return "WorkerExit", f"worker ended with exit code {code} in {self.phase} and left no result"
         likely = f" (likely out of memory: peak {peak})" if code == -signal.SIGKILL else ""
-        return signal.Signals(-code).name, f"worker died with signal {-code} in {self.phase}{likely}"
-
-    def _log_tail(self) -> list[str]:
-        try:
-            with (self.folder / "log").open("rb") as log:
-                log.seek(max(0, log.seek(0, os.SEEK_END) - 64 * 1024))
-                text = log.read().decode("utf-8", "replace")
-        except OSError:
-            return []
-        return text.replace("\r", "\n").splitlines()[-LOG_LINES:]
+        return child.signal_name(-code), f"worker died with signal {-code} in {self.phase}{likely}"
 
 
 def worker_environment(job: Job, controls: Path, workers: int) -> dict[str, str]:
     """Environment of a worker: that of any child process, and where controls are kept."""
-    return {**child_environment(job.device, workers), CONTROLS: str(controls)}
-
-
-def child_environment(device: str, workers: int = 1) -> dict[str, str]:
-    """Environment of a child process: compilation caches, a fair share of the cores, no GPU unless asked for."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = str(max(1, cores // workers))
-    chosen = {
-        "BENCH_SUPERVISOR": str(os.getpid()),
-        "BENCH_CACHE_DIR": str(cache_dir()),
-        "PYTHONPATH": os.pathsep.join(os.path.abspath(p) for p in _python_path()),  # its folder is another one
-        "MPLBACKEND": "Agg",
-        "PYTHONHASHSEED": "0",
-        # a new process would pay some 40 s of compilation each time; see the libraries' documentation
-        "JAX_COMPILATION_CACHE_DIR": str(cache_dir() / "jax"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
-        "NUMBA_CACHE_DIR": str(cache_dir() / "numba"),
-    }
-    defaults = {f"{library}_NUM_THREADS": threads for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-    if device == "cpu":
-        chosen |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
-    return {**defaults, **os.environ, **chosen}
-
-
-def _python_path() -> list[str]:
-    return [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    return {**child.environment_for(job.device, workers), CONTROLS: str(controls)}
 
 
 def resident(pid: int) -> int:
