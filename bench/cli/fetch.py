@@ -13,7 +13,7 @@ import typer
 from bench.catalogue import catalogue, check
 from bench.cli import complete, tables
 from bench.downloads.fetch import fetch, located
-from bench.downloads.places import dataset_folder, weights_folder
+from bench.downloads.places import dataset_folder, kept_name, weights_folder
 from bench.downloads.sizes import shown
 from bench.errors import BadInput
 from bench.specs import DatasetSpec, ModelSpec, RemoteFile
@@ -89,7 +89,6 @@ def _fetch(
     files: Sequence[RemoteFile], folder: Path, what: str, manual: str, command: str, force: bool, json_: bool
 ) -> None:
     from bench.downloads import receipt
-    from bench.downloads.kept import kept_name
 
     with Bars() as progress:
         paths = fetch(files, folder, what=what, manual=manual, progress=progress, force=force)

@@ -8,11 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from bench.downloads import receipt
-from bench.downloads.kept import kept_path, present
-from bench.downloads.progress import Progress, Silent
+from bench.downloads.places import kept_path, present
 from bench.specs import RemoteFile
+
+
+class Progress(Protocol):
+    """Whoever shows how far a download is."""
+
+    def moved(self, name: str, done: int, total: int | None) -> None:
+        """`done` bytes of the file are here, of `total` where the server says so."""
+
+    def note(self, text: str) -> None:
+        """One sentence the user should know."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def moved(self, name: str, done: int, total: int | None) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
 
 
 def located(files: Sequence[RemoteFile], folder: Path) -> Path | None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import filelock
 
-from bench.downloads import by_hand, receipt
+from bench.downloads import receipt
+from bench.downloads.addresses import resolved
 from bench.downloads.archives import remove, unpack
-from bench.downloads.fetch import total_size
-from bench.downloads.kept import INCOMING, kept_name, kept_path, packed_path, present
+from bench.downloads.fetch import Progress, total_size
 from bench.downloads.part import Part
-from bench.downloads.progress import Progress
+from bench.downloads.places import INCOMING, kept_name, kept_path, offline, packed_path, present
 from bench.downloads.receipt import Receipt
 from bench.downloads.sizes import NoRoom, require_room
 from bench.downloads.verify import genuine, impossible, published, receipt_of, wrong_checksum
@@ -22,6 +22,8 @@ from bench.errors import BadInput, BenchError
 from bench.specs import RemoteFile
 
 _LOCK = ".lock"
+_NAMED = 4
+"""Files that are named one by one in the route by hand."""
 
 
 class Folder:
@@ -62,7 +64,7 @@ class Folder:
         missing = [file for file in files if self.force or not self._at_hand(file)]
         if not missing:
             return
-        by_hand.require_route(missing, self.folder, self.what, self.manual)
+        require_route(missing, self.folder, self.what, self.manual)
         require_room(self.folder, total_size(missing) or 0, self.what)
         for file in missing:
             self._download(file)
@@ -98,7 +100,7 @@ class Folder:
         from bench.downloads.retrieve import retrieve  # imports requests and pooch
 
         arrived = _incoming(file, self.folder)
-        route = by_hand.route([file], self.folder, self.manual)
+        route = route_by_hand([file], self.folder, self.manual)
         url = retrieve(file, arrived, self.what, route, self.progress)
         noted = self.receipts.get(kept_name(file))
         if noted and not published(file) and not self.force:
@@ -157,3 +159,38 @@ def _sweep(incoming: Path) -> None:
     for path in incoming.iterdir() if incoming.is_dir() else ():
         if not path.name.endswith((".part", ".part.json")):
             remove(path)
+
+
+def route_by_hand(files: Sequence[RemoteFile], folder: Path, manual: str = "") -> str:
+    """For those who have no network, or whom a login stops: address, place and name, checksum."""
+    steps = [manual.rstrip(". ")] if manual else []
+    open_, closed = [f for f in files if f.urls], [f for f in files if not f.urls]
+    steps += [f"download {resolved(f.urls[0])} and save it as {_place(f, folder)}" for f in open_[:_NAMED]]
+    if len(open_) > _NAMED:
+        steps.append(f"and so for {len(open_) - _NAMED} more files (bench show tells their addresses)")
+    if closed:
+        names = (_place(f, folder).removeprefix(f"{folder}/") for f in closed)
+        steps.append(f"put {', '.join(names)} into {folder}")
+    return f"By hand: {'; '.join(steps)}; then run the same command again."
+
+
+def require_route(files: Sequence[RemoteFile], folder: Path, what: str, manual: str) -> None:
+    """Refuse to go to the network where it is forbidden, or where there is nowhere to go.
+
+    Raises
+    ------
+    BadInput
+        With the manual route.
+    """
+    closed = [file for file in files if not file.urls]
+    if closed:
+        raise BadInput(f"{what} cannot be downloaded by a program. {route_by_hand(closed, folder, manual)}")
+    if offline():
+        route = route_by_hand(files, folder, manual)
+        raise BadInput(f"{what} is not on this machine, and BENCH_OFFLINE forbids the network. {route}")
+
+
+def _place(file: RemoteFile, folder: Path) -> str:
+    """Where to put a file, and how to know that it is the right one."""
+    kind, value = ("sha256", file.sha256) if file.sha256 else ("md5", file.md5)
+    return f"{packed_path(file, folder)}" + (f" ({kind} {value})" if value else "")

@@ -10,8 +10,8 @@ from typing import Any
 import pooch
 
 from bench.downloads.addresses import refusal, resolved
+from bench.downloads.fetch import Progress
 from bench.downloads.part import Part
-from bench.downloads.progress import Progress
 from bench.downloads.transfer import Failed, download
 from bench.downloads.verify import impossible
 from bench.errors import BadInput, BenchError

@@ -15,8 +15,8 @@ import requests
 import urllib3
 
 from bench.downloads.addresses import local, refusal
+from bench.downloads.fetch import Progress
 from bench.downloads.part import Part
-from bench.downloads.progress import Progress
 from bench.downloads.sizes import FULL, no_room, require_room, shown
 from bench.specs import RemoteFile
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.data.identity import file_sha256, path_sha256
 from bench.downloads import content
-from bench.downloads.kept import kept_name, kept_path
+from bench.downloads.places import kept_name, kept_path
 from bench.downloads.receipt import Receipt, now
 from bench.errors import BadInput
 from bench.specs import RemoteFile

@@ -11,8 +11,7 @@ from bench.data.cache import cache_dir
 from bench.data.identity import file_sha256, path_sha256
 from bench.downloads import receipt
 from bench.downloads.fetch import located, total_size
-from bench.downloads.kept import kept_name, kept_path
-from bench.downloads.places import weights_folder
+from bench.downloads.places import kept_name, kept_path, weights_folder
 from bench.downloads.sizes import shown
 from bench.errors import BadInput
 from bench.specs import ModelSpec, RemoteFile
