@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from bench import wording
 from bench.cli import complete, tables, values
 from bench.config import assignments
 from bench.errors import BadInput
@@ -238,7 +239,7 @@ def _print_mapping(report: Report) -> None:
 
 
 def _print_outline(found: Outline) -> None:
-    size = f" ({found.bytes / 1e6:,.1f} MB)" if found.bytes is not None else ""
+    size = f" ({wording.size(found.bytes)})" if found.bytes is not None else ""
     facts = {
         "dataset": found.name,
         "source": f"{found.source}{size}",

@@ -7,7 +7,8 @@ from scipy import sparse
 
 from bench.data import names
 from bench.diagnosis.case import Case
-from bench.diagnosis.finding import Finding, counted
+from bench.diagnosis.finding import Finding
+from bench.wording import counted
 
 SUBJECT = "cells"
 ENOUGH = 20

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from bench.data.splits import GROUP_ROLES
 from bench.diagnosis.case import Case
-from bench.diagnosis.finding import Finding, Level, counted
+from bench.diagnosis.finding import Finding, Level
 from bench.specs import ROLES
+from bench.wording import counted
 
 SUBJECT = "columns"
 MOST_VALUES = 500

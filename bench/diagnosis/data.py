@@ -10,11 +10,12 @@ from bench.catalogue import Catalogue, catalogue
 from bench.diagnosis import case as cases
 from bench.diagnosis import cells, columns, demand, features, groups, labels, matrix, suits
 from bench.diagnosis.case import Case, refused
-from bench.diagnosis.finding import Finding, counted
+from bench.diagnosis.finding import Finding
 from bench.diagnosis.query import Query, resolve
 from bench.diagnosis.suits import Exam, Prospect
 from bench.errors import BadInput
 from bench.specs import DatasetSpec, ModelSpec, TaskSpec, load_target
+from bench.wording import counted
 
 if TYPE_CHECKING:
     import anndata as ad

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.data.safety import available_memory
 from bench.diagnosis.case import Case
-from bench.diagnosis.finding import Finding, duration, size
+from bench.diagnosis.finding import Finding
 from bench.errors import StoreError
 from bench.runs.record import Record
 from bench.store.rows import load
+from bench.wording import duration, size
 
 SUBJECT = "size"
 COPIES = 3
@@ -54,11 +56,18 @@ def from_records(results: Path, model: str, cells: int) -> Finding | None:
         return None
     nearest, cost = min(known, key=lambda pair: max(pair[1].cells / cells, cells / pair[1].cells))
     factor = cells / cost.cells
-    memories = sorted({cost.peak_bytes, int(cost.peak_bytes * max(factor, 1.0))})
-    text = f"one run takes {duration(cost.seconds * factor)} and {' to '.join(size(m) for m in memories)}"
-    took = f"{duration(cost.seconds).removeprefix('about ')} and {size(cost.peak_bytes)} on {cost.cells:,} cells"
+    seconds, peaks = [cost.seconds * factor], [cost.peak_bytes, cost.peak_bytes * max(factor, 1.0)]
+    text = f"one run takes {roughly(seconds, peaks)}"
+    took = f"{duration(cost.seconds)} and {size(cost.peak_bytes)} on {cost.cells:,} cells"
     name = f"run {nearest['run_id']} ({nearest['task']['name']}: {took})"
     return Finding("ok", f"model {model}", f"{text}, scaled from {name}")
+
+
+def roughly(seconds: Sequence[float], peaks: Sequence[float]) -> str:
+    """Estimates of time and of peak bytes: `about 3.0 s to 1.7 min and 1.4 GiB`, ends that read alike being one."""
+    times = dict.fromkeys(map(duration, sorted(seconds)))
+    time = "under 1 s" if max(seconds) < 1 else f"about {' to '.join(times)}"
+    return f"{time} and {' to '.join(dict.fromkeys(map(size, sorted(peaks))))}"
 
 
 def _records(results: Path) -> list[Record]:

@@ -8,9 +8,10 @@ import numpy as np
 
 from bench.data.genes import ENSEMBL_COLUMNS, SYMBOL_COLUMNS
 from bench.diagnosis.case import Case
-from bench.diagnosis.finding import Finding, Level, counted, listed, percent
+from bench.diagnosis.finding import Finding, Level
 from bench.genes import identify
 from bench.genes.identify import Names
+from bench.wording import counted, listed, percent
 
 if TYPE_CHECKING:
     import pandas as pd

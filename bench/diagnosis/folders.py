@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.data.cache import cache_dir
-from bench.diagnosis.finding import Finding, Level, counted, listed, size
+from bench.diagnosis.finding import Finding, Level
 from bench.errors import StoreError
 from bench.store import schema
 from bench.store.index import NAME, Store
+from bench.wording import counted, listed, size
 
 RESULTS, CACHE, ENVIRONMENT = "results", "cache", "environment"
 LEAST_FREE = 2 * 2**30

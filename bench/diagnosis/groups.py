@@ -9,7 +9,8 @@ import numpy as np
 
 from bench.data.splits import GROUP_ROLES
 from bench.diagnosis.case import Case
-from bench.diagnosis.finding import PLACEHOLDER, Finding, Level, counted, listed
+from bench.diagnosis.finding import PLACEHOLDER, Finding, Level
+from bench.wording import counted, listed
 
 SUBJECT = "groups"
 LABEL = "cell_type"

@@ -7,7 +7,8 @@ from collections import Counter, defaultdict
 
 from bench.diagnosis import columns
 from bench.diagnosis.case import Case
-from bench.diagnosis.finding import PLACEHOLDER, Finding, counted, listed
+from bench.diagnosis.finding import PLACEHOLDER, Finding
+from bench.wording import counted, listed
 
 SUBJECT = "labels"
 ROLE = "cell_type"

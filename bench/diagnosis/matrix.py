@@ -9,8 +9,9 @@ from scipy import sparse
 
 from bench.data import counts
 from bench.diagnosis.case import Case
-from bench.diagnosis.finding import Finding, flag_in, listed, percent, size
+from bench.diagnosis.finding import Finding, flag_in
 from bench.errors import BadInput
+from bench.wording import listed, percent, size
 
 SUBJECT = "counts"
 LARGEST_LOG = 20.0

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from importlib import metadata
 
 from bench.diagnosis import child
-from bench.diagnosis.finding import Finding, counted
+from bench.diagnosis.finding import Finding
 from bench.runs.environment import DISTRIBUTION
+from bench.wording import counted
 
 SUBJECT = "packages"
 LIMIT_S = 120.0

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from importlib import metadata
 
 from bench.diagnosis import child
-from bench.diagnosis.finding import Finding, counted, listed
+from bench.diagnosis.finding import Finding
 from bench.hookspecs import GROUP
+from bench.wording import counted, listed
 
 SUBJECT = "plugins"
 LIMIT_S = 20.0

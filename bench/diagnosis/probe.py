@@ -12,8 +12,8 @@ import numpy as np
 from bench.data.exams import visible_cells
 from bench.data.splits import GROUP_ROLES
 from bench.diagnosis import child
-from bench.diagnosis.demand import Cost
-from bench.diagnosis.finding import Finding, duration, size
+from bench.diagnosis.demand import Cost, roughly
+from bench.diagnosis.finding import Finding
 from bench.runs.choose import Candidate
 from bench.specs import Cap, ModelSpec
 
@@ -74,8 +74,7 @@ def predicted(measured: list[Cost], n_cells: int) -> str:
         seconds.append(_along(first.cells, first.seconds, last.cells, last.seconds, n_cells))
         peaks.append(_along(first.cells, first.peak_bytes, last.cells, last.peak_bytes, n_cells))
     tried = " and ".join(f"{one.cells:,}" for one in measured)
-    memory = size(peaks[0]) if size(peaks[0]) == size(max(peaks)) else f"{size(peaks[0])} to {size(max(peaks))}"
-    text = f"fitting and applying it takes {duration(min(seconds), max(seconds))} and {memory}"
+    text = f"fitting and applying it takes {roughly(seconds, peaks)}"
     return f"{text} for {n_cells:,} cells, extrapolated from {tried} cells; scoring not included"
 
 

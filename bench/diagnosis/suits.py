@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.catalogue import Catalogue, check
-from bench.diagnosis.finding import Finding, Level, counted, flag_in, listed
+from bench.diagnosis.finding import Finding, Level, flag_in
 from bench.diagnosis.query import Query
 from bench.errors import BadInput
 from bench.genes.vocabulary import Suitability, suitability
@@ -15,6 +15,7 @@ from bench.runs import choose
 from bench.runs.choose import Candidate
 from bench.runs.request import assign
 from bench.specs import Cap, DatasetSpec, ModelSpec, TaskSpec, load_target
+from bench.wording import counted, listed
 
 if TYPE_CHECKING:
     import anndata as ad

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bench.errors import BadInput
+from bench.wording import percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,7 +144,7 @@ def _by_prefix(ids: Sequence[str]) -> list[Species]:
     prefixes = Counter(re.split(r"\d", name, maxsplit=1)[0] for name in ids if name)
     total = prefixes.total()
     return [
-        Species(SPECIES_BY_PREFIX[prefix], f"{_percent(count / total)} of the Ensembl ids begin with {prefix}", True)
+        Species(SPECIES_BY_PREFIX[prefix], f"{percent(count / total)} of the Ensembl ids begin with {prefix}", True)
         for prefix, count in prefixes.most_common()
         if prefix in SPECIES_BY_PREFIX and count >= SOME * total
     ]
@@ -162,7 +163,7 @@ def _by_tables(symbols: Sequence[str]) -> list[Species]:
     best, other = sorted(shares, key=lambda name: -shares[name])[:2]
     if shares[best] < 0.5 or shares[best] < 2 * shares[other]:
         return []
-    evidence = f"{_percent(shares[best])} of the symbols are in the {best} gene table, {_percent(shares[other])}"
+    evidence = f"{percent(shares[best])} of the symbols are in the {best} gene table, {percent(shares[other])}"
     return [Species(best, f"{evidence} in that of {other}", True)]
 
 
@@ -174,13 +175,9 @@ def _by_case(symbols: Sequence[str]) -> list[Species]:
     ):
         share = sum(case.fullmatch(symbol) is not None for symbol in lettered) / max(1, len(lettered))
         if share >= MOST:
-            return [Species(name, f"a guess: {_percent(share)} of the symbols are written {described}", False)]
+            return [Species(name, f"a guess: {percent(share)} of the symbols are written {described}", False)]
     return []
 
 
 def _share_in(symbols: Sequence[str], known: frozenset[str]) -> float:
     return sum(symbol in known for symbol in symbols) / len(symbols)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"

@@ -20,6 +20,7 @@ from bench.errors import BadInput
 from bench.genes import identify
 from bench.genes.identify import Kind, Species
 from bench.specs import DatasetSpec, ModelSpec, load_target
+from bench.wording import percent
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -53,7 +54,7 @@ class Coverage:
         return self.known / self.genes if self.genes else 0.0
 
     def __str__(self) -> str:
-        return f"{_percent(self.share)} of {self.genes:,} genes ({_percent(self.counts)} of the counts)"
+        return f"{percent(self.share)} of {self.genes:,} genes ({percent(self.counts)} of the counts)"
 
 
 @dataclass(frozen=True)
@@ -228,9 +229,9 @@ def _described(names: pd.Index) -> str:
     looked = identify.look(map(str, names))
     share = {"symbol": looked.share("symbol"), "ensembl": looked.share("ensembl", "versioned")}
     if looked.kind in WORDS:
-        return f"var_names look like {WORDS[looked.kind]} ({_percent(share[looked.kind])})"
+        return f"var_names look like {WORDS[looked.kind]} ({percent(share[looked.kind])})"
     if looked.kind == "mixed":
-        return f"var_names are mixed ({_percent(share['symbol'])} symbols, {_percent(share['ensembl'])} Ensembl ids)"
+        return f"var_names are mixed ({percent(share['symbol'])} symbols, {percent(share['ensembl'])} Ensembl ids)"
     return f"var_names are neither symbols nor Ensembl ids (first: {str(names[0])!r})"
 
 
@@ -244,7 +245,3 @@ def _first_name(species: list[Species]) -> str:
 
 def _named(species: list[Species]) -> str:
     return " and ".join(one.name for one in species)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"

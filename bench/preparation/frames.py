@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from bench.data.roles import map_roles
+from bench.wording import listed
 
 ORIGINAL = "original_"
 """Before the name of a column that another one replaces."""
@@ -46,10 +47,10 @@ def obs_of(
             columns[name] = source.iloc[:, position]
     if not keep_all:
         if columns:
-            notices.append(f"{len(columns):,} obs columns that are not a role left out: {_listed(columns)}.")
+            notices.append(f"{len(columns):,} obs columns that are not a role left out: {listed(columns)}.")
         columns = {}
     elif renamed := [name for name in columns if name.startswith(ORIGINAL) and name not in source.columns]:
-        notices.append(f"obs columns named like a role that is read elsewhere, or not at all: now {_listed(renamed)}.")
+        notices.append(f"obs columns named like a role that is read elsewhere, or not at all: now {listed(renamed)}.")
     others = writable(pd.DataFrame(columns, index=source.index), "obs", notices)
     return pd.concat([roles.astype("category"), others.set_axis(roles.index, axis=0)], axis=1)
 
@@ -78,9 +79,9 @@ def writable(frame: pd.DataFrame, what: str, notices: list[str]) -> pd.DataFrame
             if not all(isinstance(value, str) for value in column.dropna()):
                 texts.append(name)
     if texts:
-        notices.append(f"{what} columns of mixed values written as text: {_listed(texts)}.")
+        notices.append(f"{what} columns of mixed values written as text: {listed(texts)}.")
     if left_out:
-        notices.append(f"{what} columns with names that cannot be written left out: {_listed(left_out)}.")
+        notices.append(f"{what} columns with names that cannot be written left out: {listed(left_out)}.")
     return pd.DataFrame(columns, index=frame.index)
 
 
@@ -93,7 +94,7 @@ def embeddings(obsm: Mapping[str, Any], keep: np.ndarray, notices: list[str]) ->
             found[str(key)] = array[keep]
     lost = [str(key) for key in obsm if str(key) not in found]
     if lost:
-        notices.append(f"obsm left out, being no tables of numbers: {_listed(lost)}.")
+        notices.append(f"obsm left out, being no tables of numbers: {listed(lost)}.")
     return found
 
 
@@ -123,7 +124,3 @@ def _clean(value: object) -> str:
 
 def _printable(name: str) -> bool:
     return bool(name) and "/" not in name and name not in {".", ".."} and name.isprintable()
-
-
-def _listed(names: Collection[str]) -> str:
-    return ", ".join(list(names)[:5]) + (", ..." if len(names) > 5 else "")

@@ -23,6 +23,7 @@ from bench.runs import child
 from bench.runs.job import Job
 from bench.runs.record import ErrorPart, Status
 from bench.runs.worker import CONTROLS
+from bench.wording import size
 
 POLL_SECONDS = 0.05
 LOG_LINES = 50
@@ -201,7 +202,7 @@ class Process:
 
     def _death(self) -> tuple[str, str]:
         """Why a worker that said nothing has ended."""
-        peak = f"{self.peak_seen / 2**30:.1f} GiB"
+        peak = size(self.peak_seen)
         if self.stopped == "timeout":
             return "Timeout", f"timeout after {self.limits.timeout:g} s in {self.phase}; raise --timeout"
         if self.stopped == "oom":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bench import wording
+
 
 def score(value: float | None) -> str:
     """Three decimals; three significant digits where that would hide the number."""
@@ -21,12 +23,7 @@ def deviation(value: float | None) -> str:
 
 def seconds(value: float | None) -> str:
     """A duration: `0.4 s`, `12 s`, `3.1 min`, `2.5 h`."""
-    if value is None:
-        return ""
-    for size, unit in ((3600, "h"), (60, "min")):
-        if value >= 2 * size:
-            return f"{value / size:.1f} {unit}"
-    return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    return "" if value is None else wording.duration(value)
 
 
 def rate(value: float | None) -> str:
@@ -35,7 +32,5 @@ def rate(value: float | None) -> str:
 
 
 def size(value: int | None) -> str:
-    """Bytes as decimal megabytes or gigabytes."""
-    if value is None:
-        return ""
-    return f"{value / 1e9:.1f} GB" if value >= 1e9 else f"{value / 1e6:.0f} MB"
+    """Bytes as MiB or GiB."""
+    return "" if value is None else wording.size(value)

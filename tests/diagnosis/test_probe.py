@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,12 +79,12 @@ def test_two_trials_on_a_line_give_one_time() -> None:
 def test_a_fixed_cost_makes_a_range() -> None:
     measured = [Cost(250, 10.0, 2**29), Cost(500, 11.0, 2**29 + 2**20)]
     text = probe.predicted(measured, 5_000)
-    assert "about 29 s to 1.8 min and 513.0 MiB to 531.0 MiB" in text
+    assert "about 29 s to 110 s and 513.0 MiB to 531.0 MiB" in text
 
 
 def test_larger_data_never_takes_less() -> None:
     measured = [Cost(250, 4.0, 2**29), Cost(500, 3.0, 2**28)]
-    assert "about 3 s to 6 s and 256.0 MiB" in probe.predicted(measured, 1_000)
+    assert "about 3.0 s to 6.0 s and 256.0 MiB" in probe.predicted(measured, 1_000)
 
 
 def test_one_trial_is_taken_in_proportion() -> None:
@@ -101,7 +102,8 @@ def test_a_model_is_tried_in_a_process_of_its_own(cells: ad.AnnData, sluggish: P
     assert found.level == "ok"
     assert "for 1,200 cells, extrapolated from 250 and 500 cells" in found.text
     # a millisecond per cell, and some of the machine's own
-    assert found.text.startswith(("fitting and applying it takes about 1 s", "fitting and applying it takes about 2 s"))
+    seconds = re.match(r"fitting and applying it takes about ([12])\.\d s", found.text)
+    assert seconds, found.text
 
 
 def test_a_model_that_fails_is_a_warning(cells: ad.AnnData, sluggish: Path) -> None:

@@ -84,8 +84,8 @@ def test_a_folder_is_served_on_this_machine_only(tmp_path: Path) -> None:
         (numbers.seconds(9000.0), "2.5 h"),
         (numbers.rate(12345.6), "12,346"),
         (numbers.rate(1.25), "1.2"),
-        (numbers.size(500_000_000), "500 MB"),
-        (numbers.size(22_900_000_000), "22.9 GB"),
+        (numbers.size(500_000_000), "476.8 MiB"),
+        (numbers.size(22_900_000_000), "21.3 GiB"),
     ],
 )
 def test_numbers_are_written_for_readers(text: str, expected: str) -> None:
