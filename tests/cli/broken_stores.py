@@ -22,7 +22,7 @@ RESULTS = "results"
 
 
 def stored(*changes: dict[str, Any]) -> Callable[[Path], None]:
-    """A results folder with one record for each set of changes."""
+    """A results folder with one record for each set of changes; `values` are its scores."""
 
     def write(folder: Path) -> None:
         write_all(folder / RESULTS, *(make_record(**change) for change in changes or ({},)))

@@ -26,16 +26,20 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     home = tmp_path_factory.mktemp("home")
 
     def run(
-        *arguments: str | Path, cwd: Path | None = None, plugins: Sequence[Path] = (), **environment: str
+        *arguments: str | Path, cwd: Path | None = None, plugins: Sequence[Path] = (), **environment: str | None
     ) -> subprocess.CompletedProcess[str]:
+        """Variables that are None are taken away."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("BENCH_", "PYTHONPATH"))}
         paths = {"PYTHONPATH": os.pathsep.join(map(str, plugins))} if plugins else {}
+        chosen = {**inherited, "BENCH_CACHE_DIR": str(home / "cache"), "NO_COLOR": "1", **paths, **environment}
         return subprocess.run(
             [BENCH, *map(str, arguments)],
             cwd=cwd or tmp_path_factory.mktemp("cwd"),
-            env={**inherited, "BENCH_CACHE_DIR": str(home / "cache"), "NO_COLOR": "1", **paths, **environment},
+            env={name: value for name, value in chosen.items() if value is not None},
             capture_output=True,
             text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
             timeout=600,
             check=False,
         )

@@ -202,21 +202,3 @@ def test_kill_9_in_the_middle_of_a_grid_then_run_again(bench: Bench, hazards: Pa
     answer = bench("results", "--sql", "SELECT count(*) AS n, count(DISTINCT run_id) AS ids FROM runs", cwd=tmp_path)
     assert answer.stdout.split() == ["n,ids", "8,8"]
     assert list(scratch.iterdir()) == []
-
-
-@pytest.mark.slow
-def test_ctrl_c_keeps_what_was_finished(hazards: Path, tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(hazards)}
-    process = subprocess.Popen(
-        [BENCH, "run", "--model", "fine,hang", *SMALL], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 120
-    while not records(tmp_path / "results") and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(2)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "interrupted; what was finished is recorded" in said
-    assert "Traceback" not in said
-    assert [r["model"]["name"] for r in records(tmp_path / "results")] == ["fine"]
