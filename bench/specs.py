@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from bench.errors import BadInput
 
@@ -41,9 +41,18 @@ class NoConfig:
     """The configuration of something that has nothing to set."""
 
 
+FileKind = Literal["", "hdf5", "gzip", "zip", "tar", "parquet", "text"]
+
+
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file that `bench fetch` downloads, and how to know that it arrived whole."""
+    """One file that `bench fetch` downloads, and how to know that it arrived whole.
+
+    Raises
+    ------
+    BadInput
+        If the name leads out of a folder or is one `bench fetch` uses itself, or the kind does not exist.
+    """
 
     name: str
     """The name it is kept under."""
@@ -55,10 +64,20 @@ class RemoteFile:
     """Where the publisher gives only this."""
     size: int | None = None
     """Bytes."""
-    kind: Literal["", "hdf5", "gzip", "zip", "tar", "parquet", "text"] = ""
+    kind: FileKind = ""
     """What its first bytes must say; empty: anything but an HTML page or a git-LFS pointer."""
     unpack: bool = False
     """Whether a compressed file is kept as what is inside: a `.gz` as the file without it, an archive as a folder."""
+
+    def __post_init__(self) -> None:
+        parts = self.name.split("/")
+        if self.name.startswith("fetched.json") or "\\" in self.name or any(not p or p.startswith(".") for p in parts):
+            raise BadInput(
+                f"remote file {self.name!r} has no name that can be kept: give it a relative one whose parts do not"
+                " begin with a dot; mend its plugin."
+            )
+        if self.kind not in get_args(FileKind):
+            raise BadInput(f"remote file {self.name!r} is of unknown kind {self.kind!r}; mend its plugin.")
 
 
 @dataclass(frozen=True)

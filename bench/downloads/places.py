@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from bench.data.cache import cache_dir
-from bench.downloads import receipt
 from bench.downloads.receipt import Receipt
-from bench.errors import BadInput
 from bench.specs import RemoteFile
 
 INCOMING = ".incoming"
@@ -41,18 +39,7 @@ def offline() -> bool:
 
 
 def kept_name(file: RemoteFile) -> str:
-    """What a file is kept under, relative to its folder: an unpacked one without its suffix.
-
-    Raises
-    ------
-    BadInput
-        If the name leads out of the folder, or is one of our own.
-    """
-    path = PurePosixPath(file.name)
-    if path.is_absolute() or not path.parts or "\\" in file.name or file.name == receipt.NAME:
-        raise BadInput(f"remote file {file.name!r} has no name that can be kept; mend its plugin.")
-    if any(part.startswith(".") for part in path.parts):
-        raise BadInput(f"remote file {file.name!r}: names do not begin with a dot; mend its plugin.")
+    """What a file is kept under, relative to its folder: an unpacked one without its suffix."""
     return _SUFFIXES.sub("", file.name) if file.unpack else file.name
 
 

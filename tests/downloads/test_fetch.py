@@ -476,10 +476,17 @@ def test_an_archive_that_does_not_fit_unpacked_is_not_downloaded_twice(
     assert server.ranges() == [None, f"bytes={len(packed)}-"]
 
 
-@pytest.mark.parametrize("name", ["../x", "/etc/x", ".lock", "a/.b/c", "fetched.json", "a\\b", ""])
-def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/x", ".lock", "a/.b/c", "a//b", "fetched.json", "fetched.json.gz", "a\\b", ""]
+)
+def test_names_that_lead_elsewhere_are_refused(name: str) -> None:
     with pytest.raises(BadInput, match="mend its plugin"):
-        get(remote("https://example.org/x", name=name), tmp_path / "cache")
+        RemoteFile(name)
+
+
+def test_a_kind_that_nobody_can_check_is_refused() -> None:
+    with pytest.raises(BadInput, match="'x' is of unknown kind 'hdf'; mend its plugin"):
+        RemoteFile("x", kind="hdf")  # type: ignore[arg-type]
 
 
 # --- the machine --------------------------------------------------------------------------------------
