@@ -23,7 +23,7 @@ import pluggy
 
 from bench import hookspecs
 from bench.errors import BadInput, BenchError, unknown
-from bench.specs import BridgeSpec, CommandSpec, DatasetSpec, ModelSpec, TaskSpec
+from bench.specs import BridgeSpec, Cap, CommandSpec, DatasetSpec, ModelSpec, NoConfig, TaskSpec
 
 
 class _Named(Protocol):
@@ -149,7 +149,7 @@ def discover(entry_points: Iterable[metadata.EntryPoint]) -> Catalogue:
                     (shelves.datasets, DatasetSpec, hooks.bench_datasets),
                     (shelves.commands, CommandSpec, hooks.bench_commands),
                 )
-                for spec in _specs(hook(), kind)
+                for spec in _specs(hook, kind)
             ]
         except KeyboardInterrupt:
             raise
@@ -180,11 +180,15 @@ def _hooks(module: Any, name: str) -> Any:
     strays = [n for n in dir(module) if n.startswith("bench_") and hasattr(getattr(module, n), "bench_impl")]
     manager.check_pending()
     if not strays:
-        raise BenchError("its module implements no hook of bench.hookspecs")
+        raise BenchError("its module implements no hook of bench.hookspecs; write @hookimpl above bench_models()")
     return manager.hook
 
 
-def _specs(results: list[list[Any]], kind: type[Any]) -> Iterator[Any]:
+def _specs(hook: Any, kind: type[Any]) -> Iterator[Any]:
+    results = hook()
+    for result in results:
+        if not isinstance(result, (list, tuple)):
+            raise BenchError(f"{hook.name}() returned {type(result).__name__}; return a list of {kind.__name__}")
     for spec in itertools.chain.from_iterable(results):
         if not isinstance(spec, kind):
             raise BenchError(f"a hook returned {type(spec).__name__} where {kind.__name__} was expected")
@@ -213,8 +217,14 @@ def malformed(spec: ModelSpec | TaskSpec | DatasetSpec | CommandSpec) -> list[st
         value = getattr(spec, field_)
         if value not in words:
             problems.append(f"{field_} is {value!r}, not one of {', '.join(map(repr, words))}")
-    if not dataclasses.is_dataclass(getattr(spec, "config", ModelSpec)):
-        problems.append("config must be a dataclass")
+    for field_, (container, of) in _containers(kind).items():
+        problems += _misfilled(field_, getattr(spec, field_), container, of)
+    needs = getattr(spec, "needs", Cap.EMBEDS_CELLS)
+    if not isinstance(needs, Cap):
+        problems.append(f"needs must be a capability, such as Cap.EMBEDS_CELLS, not {str(needs)[:80]!r}")
+    config = getattr(spec, "config", NoConfig)
+    if not (isinstance(config, type) and dataclasses.is_dataclass(config)):
+        problems.append("config must be a dataclass: the class, not one of its objects")
     return problems
 
 
@@ -223,6 +233,22 @@ def _choices(kind: type[Any]) -> dict[str, tuple[Any, ...]]:
     """The fields of a spec that take one of some words."""
     hints = typing.get_type_hints(kind)
     return {name: typing.get_args(hint) for name, hint in hints.items() if typing.get_origin(hint) is typing.Literal}
+
+
+@cache
+def _containers(kind: type[Any]) -> dict[str, tuple[type[Any], type[Any]]]:
+    """The fields of a spec that take a tuple or a frozenset, with the type of what is in it."""
+    hints = typing.get_type_hints(kind)
+    origins = {name: typing.get_origin(hint) for name, hint in hints.items()}
+    return {n: (o, typing.get_args(hints[n])[0]) for n, o in origins.items() if o in (tuple, frozenset)}
+
+
+def _misfilled(field_: str, value: Any, container: type[Any], of: type[Any]) -> list[str]:
+    """A string is made of strings: `obs=("batch")` would be five roles of one letter."""
+    if not isinstance(value, container):
+        like = "('this',)" if container is tuple else "frozenset({...})"
+        return [f"{field_} must be a {container.__name__}, such as {like}, not {str(value)[:80]!r}"]
+    return [f"{field_} holds {str(v)[:80]!r}, which is no {of.__name__}" for v in value if not isinstance(v, of)]
 
 
 def _reason(error: BaseException, dist: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from bench.catalogue import catalogue, check, discover
 from bench.errors import BadInput
 from bench.hookspecs import API, hookimpl
-from bench.specs import BridgeSpec, Cap, DatasetSpec, ModelSpec, TaskSpec
+from bench.specs import BridgeSpec, Cap, DatasetSpec, ModelSpec, NoConfig, TaskSpec
 
 
 def model(name: str = "m", **changes: object) -> ModelSpec:
@@ -85,12 +85,28 @@ def test_a_broken_plugin_is_reported_and_the_others_go_on(
         (model(target="nowhere"), "must look like 'package.module:Name'"),
         (model(fits="label"), "fits is 'label', not one of 'no', 'cells', 'labels'"),
         (model(config=dict), "config must be a dataclass"),
+        (model(config=NoConfig()), "config must be a dataclass: the class, not one of its objects"),
+        (model(gives=Cap.EMBEDS_CELLS), "gives must be a frozenset, such as frozenset({...}), not 'EmbedsCells'"),
+        (model(gives=frozenset({"embeds"})), "gives holds 'embeds', which is no Cap"),
+        (model(obs="batch"), "obs must be a tuple, such as ('this',), not 'batch'"),
     ],
 )
 def test_a_malformed_spec_is_its_plugin_s_trouble(monkeypatch: pytest.MonkeyPatch, spec: object, reason: str) -> None:
     found = discover([plugin(monkeypatch, "good", model("fine")), plugin(monkeypatch, "odd", model("other"), spec)])
     assert list(found.models.specs) == ["fine"]
     assert reason in found.broken[0].reason
+
+
+def test_a_hook_that_forgets_the_list_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    @hookimpl
+    def bench_models() -> ModelSpec:
+        return model("alone")
+
+    module = types.ModuleType("single")
+    module.bench_models = bench_models  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "single", module)
+    found = discover([metadata.EntryPoint("single", "single", "bench")])
+    assert found.broken[0].reason == "bench_models() returned ModelSpec; return a list of ModelSpec"
 
 
 @pytest.mark.parametrize(
