@@ -56,6 +56,13 @@ SPECIES_BY_PREFIX: Mapping[str, str] = {
 }
 """Ensembl stable id prefixes, https://www.ensembl.org/info/genome/stable_ids/prefixes.html."""
 
+_GENOMES: Mapping[str, str] = {
+    "GRCh37": "human", "GRCh38": "human", "hg19": "human", "hg38": "human",
+    "GRCm38": "mouse", "GRCm39": "mouse", "mm10": "mouse", "mm39": "mouse",
+}  # fmt: skip
+"""Assemblies that Cell Ranger puts before every name where genomes were mixed, as in `GRCh38_CD4`, `mm10___Cd4`."""
+_GENOME = re.compile(rf"({'|'.join(_GENOMES)})_+\S+")
+
 _HUMAN_CASE = re.compile(r"[A-Z][A-Z0-9.\-]*(?:orf\d+[A-Z0-9\-]*)?")
 _MOUSE_CASE = re.compile(r"(?=.*[a-z])(?:mt-)?[A-Z0-9][A-Za-z0-9.\-]*")
 
@@ -137,7 +144,7 @@ def species(symbols: Sequence[str], ids: Sequence[str]) -> list[Species]:
     if by_prefix:
         return by_prefix
     known = [symbol for symbol in symbols if form(symbol) == "symbol"]
-    return (_by_tables(known) or _by_case(known)) if known else []
+    return (_by_genome(known) or _by_tables(known) or _by_case(known)) if known else []
 
 
 def _by_prefix(ids: Sequence[str]) -> list[Species]:
@@ -147,6 +154,15 @@ def _by_prefix(ids: Sequence[str]) -> list[Species]:
         Species(SPECIES_BY_PREFIX[prefix], f"{percent(count / total)} of the Ensembl ids begin with {prefix}", True)
         for prefix, count in prefixes.most_common()
         if prefix in SPECIES_BY_PREFIX and count >= SOME * total
+    ]
+
+
+def _by_genome(symbols: Sequence[str]) -> list[Species]:
+    genomes = Counter(match[1] for match in map(_GENOME.fullmatch, symbols) if match)
+    return [
+        Species(_GENOMES[genome], f"{percent(count / len(symbols))} of the names begin with {genome}_", True)
+        for genome, count in genomes.most_common()
+        if count >= SOME * len(symbols)
     ]
 
 

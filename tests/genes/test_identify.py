@@ -99,3 +99,10 @@ def test_gene_tables_at_hand_tell_the_species(monkeypatch: pytest.MonkeyPatch, s
     (mouse,) = identify.species(["Mrpl15", "Vcpip1", "Snhg6", "Cops5"], [""] * 4)
     assert (mouse.name, mouse.sure) == ("mouse", True)
     assert "100 % of the symbols are in the mouse gene table, 0 % in that of human" in mouse.evidence
+
+
+def test_prefixes_of_mixed_genomes_tell_the_species() -> None:
+    names = [f"GRCh38_GENE{i}" for i in range(60)] + [f"mm10___Gene{i}" for i in range(40)]
+    found = identify.species(names, [])
+    assert [(one.name, one.sure) for one in found] == [("human", True), ("mouse", True)]
+    assert found[0].evidence == "60 % of the names begin with GRCh38_"
