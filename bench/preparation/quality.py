@@ -122,9 +122,10 @@ def _require_metrics(quality: pd.DataFrame, options: Options, where: str) -> Non
     if "n_genes_by_counts" not in quality and asked:
         raise BadInput(f"{where}: no feature measures a gene, so cells cannot be filtered by genes or counts.")
     if "pct_counts_mt" not in quality and options.max_percent_mt is not None:
+        other = "" if options.needs_table else ", or let --map-genes find them by their chromosome"
         raise BadInput(
             f"{where}: no mitochondrial gene is known (no symbol begins with MT-), so --max-percent-mt cannot be"
-            " applied; leave it out, or let --map-genes find them by their chromosome."
+            f" applied; leave it out{other}."
         )
 
 
