@@ -37,7 +37,8 @@ def group_role(obs: pd.DataFrame) -> GroupRole | None:
             continue
         missing = int(obs[role].isna().sum())
         if missing:
-            raise BadInput(f"{role} is missing for {missing:,} cells; fill it in, or leave these cells out.")
+            text = f"{role} is missing for {missing:,} cells"
+            raise BadInput(f"{text}; fill it in, or leave the role out with --obs {role}=.")
         return role
     return None
 

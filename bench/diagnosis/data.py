@@ -105,14 +105,40 @@ def diagnose(query: Query) -> Diagnosis:
     case = Case(dataset, raw)
     findings += checked(case)
     data = _canonical(case, findings)
-    mended, better, best = _mended(sound, case, data, findings)
-    mended, open_tasks, said = _examined(tasks, suits.exams(tasks, sound, dataset, data), mended, better, best)
+    ready = _mended(_Ready(sound, case, data), findings)
+    if ready.case.spec != dataset:
+        findings += _news(ready.case, findings)
+    ready, open_tasks, said = _examined(tasks, suits.exams(tasks, sound, dataset, data), ready)
     findings += said
-    prospects = [suits.prospect(spec, open_tasks or tasks, mended, better, best) for spec in models]
+    mended, spec, data = ready.query, ready.case.spec, ready.data
+    prospects = [suits.prospect(model, open_tasks or tasks, mended, spec, data) for model in models]
     for prospect in prospects:
-        findings += [*prospect.findings, *_cost(prospect, query, best)]
-    command = _command(found, mended, better, open_tasks, prospects, bool(models))
+        findings += [*prospect.findings, *_cost(prospect, query, data)]
+    command = _command(found, mended, spec, open_tasks, prospects, bool(models))
     return Diagnosis(tuple(findings), command, mended != query)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """The question with the options advised so far, and what answers it."""
+
+    query: Query
+    case: Case
+    data: ad.AnnData | None
+    """Canonical data; None where it is refused."""
+
+    def following(self, findings: list[Finding]) -> _Ready:
+        """The same with the advice of some findings; itself where there is none that can be followed."""
+        mended = self.query.mended(findings)
+        if mended == self.query:
+            return self
+        spec, mended, wrong = resolve(mended)
+        if spec is None or wrong:
+            return self
+        if spec == self.case.spec:
+            return replace(self, query=mended)
+        case = replace(self.case, spec=spec)
+        return _Ready(mended, case, _canonical(case, []))
 
 
 def _loaded(dataset: DatasetSpec) -> ad.AnnData | Finding:
@@ -155,39 +181,44 @@ def _canonical(case: Case, findings: list[Finding]) -> ad.AnnData | None:
         return None
 
 
-def _mended(
-    query: Query, case: Case, data: ad.AnnData | None, findings: list[Finding]
-) -> tuple[Query, DatasetSpec, ad.AnnData | None]:
-    """The question with the advised options, and the dataset and canonical data that answer it.
+def _mended(ready: _Ready, findings: list[Finding]) -> _Ready:
+    """The question with all the advice that makes the data readable.
 
     A column that is advised may hold a fault of its own, such as cells without a label: that is one more finding.
     """
     for _ in range(ROUNDS):
-        mended = query.mended(findings)
-        if mended == query:
-            break
-        spec, mended, wrong = resolve(mended)
-        if spec is None or wrong:
-            break
-        query, case = mended, replace(case, spec=spec)
-        data = _canonical(case, [])
-        if data is not None:
-            break
-        findings += [f for f in checked(case) if f.level == "error" and f not in findings]
-    return query, case.spec, data
+        mended = ready.following(findings)
+        if mended is ready or mended.data is not None:
+            return mended
+        ready = mended
+        findings += [f for f in checked(ready.case) if f.level == "error" and f not in findings]
+    return ready
+
+
+def _news(case: Case, findings: list[Finding]) -> list[Finding]:
+    """What is wrong only with the advised options: an advised batch may be the label under another name."""
+    found = [f for f in checked(case) if f not in findings]
+    grave = [f for f in found if f.level == "warning" or (f.level == "note" and f.subject in ("labels", "groups"))]
+    return [replace(f, text=f"with the advised options: {f.text}") for f in grave]
 
 
 def _examined(
-    tasks: list[TaskSpec], given: dict[str, Exam], query: Query, dataset: DatasetSpec, data: ad.AnnData | None
-) -> tuple[Query, list[TaskSpec], list[Finding]]:
-    """The question with the tasks' own advice too, the tasks that can run then, and what is said of all."""
-    later = suits.exams(tasks, query, dataset, data)
-    said = suits.task_findings(given, later, bool(query.tasks))
-    advised = query.mended(said)
-    if advised != query:
-        later = suits.exams(tasks, advised, dataset, data)
-        said = suits.task_findings(given, later, bool(query.tasks))
-    return advised, [exam.task for exam in later.values() if exam.folds], said
+    tasks: list[TaskSpec], given: dict[str, Exam], ready: _Ready
+) -> tuple[_Ready, list[TaskSpec], list[Finding]]:
+    """The question with the tasks' own advice too, the tasks that can run then, and what is said of all.
+
+    That advice has its price, such as a donor on both sides of a split: it is followed for a task that was asked for,
+    and where no task can run without.
+    """
+    asked = bool(ready.query.tasks)
+    stages = [given, suits.exams(tasks, ready.query, ready.case.spec, ready.data)]
+    if asked or not any(exam.folds for exam in stages[-1].values()):
+        advised = ready.following(suits.task_findings(stages, asked))
+        if advised is not ready:
+            ready = advised
+            stages.append(suits.exams(tasks, ready.query, ready.case.spec, ready.data))
+    able = [exam.task for exam in stages[-1].values() if exam.folds]
+    return ready, able, suits.task_findings(stages, asked)
 
 
 def _cost(prospect: Prospect, query: Query, data: ad.AnnData | None) -> list[Finding]:

@@ -39,30 +39,38 @@ def exams(tasks: Sequence[TaskSpec], query: Query, dataset: DatasetSpec, data: a
     return {task.name: _exam(task, query, dataset, data) for task in tasks}
 
 
-def task_findings(given: Mapping[str, Exam], mended: Mapping[str, Exam], asked: bool) -> list[Finding]:
+def task_findings(stages: Sequence[Mapping[str, Exam]], asked: bool) -> list[Finding]:
     """What each task says of the data as it is, and whether the advised options help.
 
     Parameters
     ----------
-    given, mended
-        The tasks on the data as it is and with the advised options.
+    stages
+        The tasks on the data as it is, then with more and more of the advised options.
     asked
         Whether the user named these tasks: one that cannot run is then an error. It is in any case if none can.
     """
-    if all(exam.reason == REFUSED for exam in (*given.values(), *mended.values())):
+    if all(exam.reason == REFUSED for stage in stages for exam in stage.values()):
         return [Finding("note", "tasks", "not examined, as the data is refused")]
-    grave = asked or not any(exam.folds for exam in given.values())
+    grave = asked or not any(exam.folds for exam in stages[0].values())
     found = []
-    for name, exam in given.items():
-        later = mended[name]
+    for name, exam in stages[0].items():
         if exam.folds:
             what = "nothing is held out" if len(exam.folds) == 1 else listed(exam.folds, 3)
             found.append(Finding("ok", f"task {name}", f"can run: {counted(len(exam.folds), 'fold')} ({what})"))
-            continue
-        reason = later.reason if exam.reason == REFUSED and later.reason else exam.reason
-        reason += "; it can with the advised options" if later.folds else ""
-        found.append(Finding("error" if grave else "note", f"task {name}", reason, flag_in(reason)))
+        else:
+            text = _objections([stage[name] for stage in stages])
+            found.append(Finding("error" if grave else "note", f"task {name}", text, flag_in(text)))
     return found
+
+
+def _objections(stages: Sequence[Exam]) -> str:
+    """Why a task cannot run, as it is and with the advised options."""
+    reasons = list(dict.fromkeys(exam.reason.rstrip(".") for exam in stages if not exam.folds))
+    if len(reasons) > 1 and reasons[0] == REFUSED:
+        reasons = reasons[1:]  # why is said elsewhere
+    if stages[-1].folds:
+        reasons[-1] += "; it can with the advised options"
+    return "; with the advised options: ".join(reasons)
 
 
 @dataclass(frozen=True)

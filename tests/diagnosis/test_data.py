@@ -84,6 +84,37 @@ def test_the_advised_command_works(ill: Path) -> None:
     assert planned.refusals == ()
 
 
+def test_what_the_advice_would_make_wrong_is_said(tmp_path: Path) -> None:
+    data = healthy()
+    data.obs = data.obs[["cell_type"]].assign(sample=data.obs["cell_type"].map({"T": "x", "B": "y", "NK": "z"}))
+    data.write_h5ad(tmp_path / "same.h5ad")
+    said = [f.text for f in examined(tmp_path / "same.h5ad").findings if f.level == "warning"]
+    (same,) = [text for text in said if "are the same partition" in text]
+    assert same.startswith("with the advised options: cell_type and batch are the same partition")
+
+
+def test_why_advice_is_not_enough_is_said(tmp_path: Path) -> None:
+    data = healthy()
+    data.obs["donor"] = data.obs["donor"].where(np.arange(data.n_obs) > 9)
+    data.obs = data.obs.rename(columns={"cell_type": "Cell type"})
+    data.write_h5ad(tmp_path / "gaps.h5ad")
+    found = examined(tmp_path / "gaps.h5ad")
+    said = [f.text for f in found.findings if f.subject == "task classification"]
+    assert "with the advised options: donor is missing for 10 cells" in said[0]
+    assert "classification" not in found.command
+    found = examined(tmp_path / "gaps.h5ad", tasks=["classification"])
+    assert found.command.endswith("--obs donor= --obs 'cell_type=Cell type'")
+    planned = plan(
+        Request(
+            tasks=["classification"],
+            models=["logreg"],
+            datasets=[str(tmp_path / "gaps.h5ad")],
+            obs={"cell_type": "Cell type", "donor": ""},
+        )
+    )
+    assert planned.jobs
+
+
 def test_a_command_keeps_what_was_asked_for(good: Path) -> None:
     asked = {"models": ["scvi"], "tasks": ["integration"], "obs": {"donor": "batch"}, "task_set": {"max_cells": "200"}}
     found = examined(good, **asked)
