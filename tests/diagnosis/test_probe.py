@@ -119,9 +119,9 @@ def test_a_model_that_ends_the_process_is_named_with_its_code(cells: ad.AnnData,
 
 @pytest.mark.slow
 def test_a_model_that_does_not_end_is_given_up(cells: ad.AnnData, sluggish: Path) -> None:
-    found = probe.probe(cells, candidate("Endless"), limit=8)
+    found = probe.probe(cells, candidate("Endless"), limit=4)
     assert found.level == "note"
-    assert "250 cells were not done within 8 s" in found.text
+    assert "250 cells were not done within 4 s" in found.text
 
 
 def test_what_cannot_be_tried_gets_the_reason(cells: ad.AnnData) -> None:
@@ -133,7 +133,7 @@ def test_what_cannot_be_tried_gets_the_reason(cells: ad.AnnData) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["pca", "logreg", "knn"])
+@pytest.mark.parametrize("name", ["pca", "logreg"])
 def test_real_models_are_tried(cells: ad.AnnData, name: str) -> None:
     found = probe.probe(cells, configured(catalogue().model(name), {}, ""))
     assert found.level == "ok", found

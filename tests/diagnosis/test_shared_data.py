@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,7 @@ TRUE: dict[str, tuple[str, ...]] = {
 REFUSED = {"pancreas_3tech_acinar_gamma", "pancreas_9tech_tiny"}
 
 
+@cache
 def examined(path: Path) -> Diagnosis:
     return diagnose(Query(str(path), results=path.parent / "none", trials=False))
 
