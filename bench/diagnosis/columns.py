@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from bench.data.splits import GROUP_ROLES
 from bench.diagnosis.case import Case
-from bench.diagnosis.finding import Finding, Level
+from bench.diagnosis.finding import Finding, Level, option
 from bench.specs import ROLES
 from bench.wording import counted
 
@@ -18,9 +18,9 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "cell_type": (
         "celltype", "celltypes", "celltypeannotation", "celltypelabel", "celltypelabels", "annotation", "annotations",
         "annot", "finalannotation", "authorcelltype", "celltypemajor", "celltypefine", "celltypecoarse", "celltypel1",
-        "celltypel2", "predictedcelltype", "majorityvoting", "labels", "label", "celllabel", "assignedcluster",
-        "cellontologyclass", "freeannotation", "bulklabels", "subtype", "cellsubtype", "clusters", "cluster",
-        "seuratclusters", "louvain", "leiden", "identity", "ident",
+        "celltypel2", "predictedcelltype", "majorityvoting", "seuratannotations", "labels", "label", "celllabel",
+        "assignedcluster", "cellontologyclass", "freeannotation", "bulklabels", "subtype", "cellsubtype", "clusters",
+        "cluster", "seuratclusters", "louvain", "leiden", "identity", "ident",
     ),
     "batch": (
         "batches", "batchid", "sample", "sampleid", "samplename", "samples", "library", "libraryid", "origident",
@@ -36,13 +36,18 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "perturbations", "perturb", "condition", "treatment", "stim", "stimulus", "drug", "compound", "guide",
         "guideid", "guideidentity", "sgrna", "gene", "target", "targetgene", "genotype",
     ),
-    "time_point": ("timepoint", "time", "day", "days", "hour", "hours", "age", "stage", "timeh"),
+    "time_point": ("timepoint", "time", "day", "days", "hour", "hours", "stage", "timeh"),
     "split": ("partition", "subset", "istrain"),
 }  # fmt: skip
 """Role -> names its column goes by, lower-case letters and digits only, best first."""
 
 CLUSTERS = frozenset({"clusters", "cluster", "seuratclusters", "louvain", "leiden", "assignedcluster"})
 """Names of clusterings: as labels they reward a model for repeating one."""
+
+_LABELS = re.compile("celltype|annot")
+"""What other names of columns of labels hold: `final_celltype`, `annotation_v2`."""
+_BESIDES = re.compile("ontology|score|prob|conf|color|id$")
+"""What names of columns hold that only go with labels."""
 
 
 def roles(case: Case) -> list[Finding]:
@@ -76,14 +81,30 @@ def _suggestion(case: Case, role: str, columns: list[str]) -> Finding:
     if len(columns) > 1:
         text += f" (also: {', '.join(columns[1:4])})"
     level: Level = "warning" if role in ("cell_type", *GROUP_ROLES) and role not in case.spec.roles else "note"
-    return Finding(level, SUBJECT, text, f"--obs {role}={best}")
+    return Finding(level, SUBJECT, text, option("--obs", f"{role}={best}"))
 
 
 def candidates(case: Case, role: str) -> list[str]:
     """Columns of a name that the role goes by, best first, whose values could be those of the role."""
-    obs, names = case.raw.obs, NAMES.get(role, ())
-    named = [(names.index(_plain(c)), str(c)) for c in obs.columns if _plain(c) in names]
-    return [column for _, column in sorted(named) if 2 <= _n_values(obs[column]) <= min(MOST_VALUES, len(obs) / 2)]
+    obs = case.raw.obs
+    most = min(MOST_VALUES, len(obs) / 2)
+    return [column for column in named_like(map(str, obs.columns), role) if 2 <= _n_values(obs[column]) <= most]
+
+
+def named_like(columns: Iterable[str], role: str) -> list[str]:
+    """Columns of a name that the role goes by, best first."""
+    ranked = [(rank, column) for column in columns if (rank := _rank(_plain(column), role)) is not None]
+    return [column for _, column in sorted(ranked, key=lambda pair: pair[0])]
+
+
+def _rank(name: str, role: str) -> float | None:
+    """How good a name is for a role, the best being 0; None where it is none."""
+    names = NAMES.get(role, ())
+    if name in names:
+        return names.index(name)
+    if role == "cell_type" and _LABELS.search(name) and not _BESIDES.search(name):
+        return names.index("clusters") - 0.5  # better than any clustering
+    return None
 
 
 def _n_values(column: object) -> int:

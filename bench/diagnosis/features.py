@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.data.genes import ENSEMBL_COLUMNS, SYMBOL_COLUMNS
 from bench.diagnosis.case import Case
-from bench.diagnosis.finding import Finding, Level
+from bench.diagnosis.finding import Finding, Level, option
 from bench.genes import identify
 from bench.genes.identify import Names
 from bench.wording import counted, listed, percent
@@ -111,7 +111,7 @@ def silent(case: Case) -> list[Finding]:
     if not n:
         return []
     text = f"{counted(n, 'feature')} of {len(case.gene_totals):,} without a count in any cell; kept"
-    return [Finding("note", SUBJECT, text)]
+    return [Finding("ok", SUBJECT, text)]  # so is every file of a whole annotation
 
 
 def _genes(case: Case) -> pd.DataFrame | None:
@@ -143,7 +143,9 @@ def _unknown(case: Case, var: pd.DataFrame, looked: Names) -> Finding:
     columns = [*identify.columns_with(source, "symbol"), *identify.columns_with(source, "ensembl")]
     if not columns:
         return Finding("warning", SUBJECT, f"{text}; models that know genes by name will know none")
-    return Finding("warning", SUBJECT, f"{text}; var[{columns[0]!r}] holds names", f"--data-set gene_key={columns[0]}")
+    return Finding(
+        "warning", SUBJECT, f"{text}; var[{columns[0]!r}] holds names", option("--data-set", f"gene_key={columns[0]}")
+    )
 
 
 def _unread_columns(case: Case, symbols: bool, ids: bool) -> list[Finding]:
@@ -157,7 +159,7 @@ def _unread_columns(case: Case, symbols: bool, ids: bool) -> list[Finding]:
     if not ids:
         found += [("Ensembl ids", column) for column in identify.columns_with(source, "ensembl")]
     return [
-        Finding("note", SUBJECT, f"var[{column!r}] holds {kind}", f"--data-set gene_key={column}")
+        Finding("note", SUBJECT, f"var[{column!r}] holds {kind}", option("--data-set", f"gene_key={column}"))
         for kind, column in found
         if column.lower() not in KNOWN_COLUMNS
     ]

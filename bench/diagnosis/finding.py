@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +15,11 @@ LEVELS: tuple[Level, ...] = ("error", "warning", "note", "ok")
 PLACEHOLDER = re.compile(r"(?i)(unknown|unassigned|unclassified|unannotated|undefined|undetermined|other|none|n/?a)")
 """What a table says where it has no value: read as a value all the same."""
 
-_FLAG = re.compile(r"--(?:obs|data-set|task-set) [\w.-]+=(?!COLUMN\b)[\w.-]*\w|bench fetch \w+ [\w.-]*\w")
+_FLAG = re.compile(
+    r"--(?:obs|data-set|task-set) [\w.-]+=(?!COLUMN\b)[\w.-]*\w"  # a value ends before the full stop
+    r"|--obs \w+=(?=[\s.;,)]|$)"  # no column
+    r"|bench fetch \w+ [\w.-]*\w"
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,11 @@ class Finding:
     """What was found, with numbers."""
     mend: str = ""
     """The option or command that mends it, ready to be pasted; empty where there is none."""
+
+
+def option(flag: str, value: str) -> str:
+    """An option with its value, as a shell takes it: names of columns may hold blanks."""
+    return f"{flag} {shlex.quote(value)}"
 
 
 def flag_in(message: str) -> str:

@@ -113,8 +113,10 @@ def _label_and_group(case: Case, label: str, group: str) -> list[Finding]:
     if strength >= STRONG:
         text = f"{label} and {group} go together (Cramér's V {strength:.2f}): their effects are hard to tell apart"
         return [Finding("warning", SUBJECT, text)]
+    if label != LABEL:
+        return []
     text = f"{label} and {group}: Cramér's V {strength:.2f} (0 none, 1 the same)"
-    if label == LABEL and lone:
+    if lone:
         text += f"; {lone} of {counted(len(counts), 'type')} in one {group} only"
     return [Finding("ok", SUBJECT, text)]
 
@@ -123,13 +125,13 @@ def _group_and_group(case: Case, first: str, second: str) -> list[Finding]:
     """How batches and donors lie in each other."""
     counts = table(case.obs[first], case.obs[second])
     if _same(counts):
-        text = f"{first} and {second} coincide: removing the one removes what is different between the others"
-        return [Finding("note", SUBJECT, text)]
+        text = f"what takes out {first} effects takes out what tells {_plural(second)} apart"
+        return [Finding("note", SUBJECT, f"{first} and {second} coincide: {text}")]
     if ((counts > 0).sum(axis=1) == 1).all():
         return [Finding("ok", SUBJECT, f"each {first} is of one {second}")]
     if ((counts > 0).sum(axis=0) == 1).all():
         return [Finding("ok", SUBJECT, f"each {second} is in one {first}")]
-    return [Finding("ok", SUBJECT, f"{_plural(first)} and {_plural(second)} cross")]
+    return []  # they cross, as they should
 
 
 def _same(counts: np.ndarray) -> bool:

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 
 from bench.diagnosis import columns
 from bench.diagnosis.case import Case
-from bench.diagnosis.finding import PLACEHOLDER, Finding
+from bench.diagnosis.finding import PLACEHOLDER, Finding, option
 from bench.wording import counted, listed
 
 SUBJECT = "labels"
@@ -47,7 +47,7 @@ def rare(case: Case) -> list[Finding]:
     coarser = [c for c in columns.candidates(case, ROLE) if 1 < case.raw.obs[c].nunique() < len(sizes)]
     if 3 * len(few) > len(sizes) and coarser:
         text = f"obs[{coarser[0]!r}] has {case.raw.obs[coarser[0]].nunique()} types instead of {len(sizes)}"
-        found.append(Finding("note", SUBJECT, text, f"--obs {ROLE}={coarser[0]}"))
+        found.append(Finding("note", SUBJECT, text, option("--obs", f"{ROLE}={coarser[0]}")))
     return found
 
 

@@ -9,9 +9,9 @@ from scipy import sparse
 
 from bench.data import counts
 from bench.diagnosis.case import Case
-from bench.diagnosis.finding import Finding, flag_in
+from bench.diagnosis.finding import Finding, flag_in, option
 from bench.errors import BadInput
-from bench.wording import listed, percent, size
+from bench.wording import counted, listed, percent, size
 
 SUBJECT = "counts"
 LARGEST_LOG = 20.0
@@ -64,10 +64,12 @@ def fractional_groups(case: Case) -> list[Finding]:
 
 
 def spare_layers(case: Case) -> list[Finding]:
-    """Other places with whole numbers, which are not used."""
+    """Other places with other whole numbers, which are not used."""
     chosen = case.place
-    spare = [look for look in case.looks if not look.fault and look is not chosen]
-    if chosen is None or chosen.fault or not spare:
+    if chosen is None or chosen.fault:
+        return []
+    spare = [look for look in case.looks if not look.fault and look is not chosen and not _equal(look, chosen)]
+    if not spare:
         return []
     names = listed(_called(look.origin) for look in spare)
     text = f"{names} {'hold' if len(spare) > 1 else 'holds'} whole numbers too; not used without --layer"
@@ -81,18 +83,24 @@ def form(case: Case) -> list[Finding]:
         return []
     matrix, stored = place.matrix, _stored(case, place.origin)
     full = matrix.nnz / max(1, matrix.shape[0] * matrix.shape[1])
-    found = [Finding("ok", SUBJECT, f"{stored}, {matrix.dtype}, {percent(full)} of the values are not zero")]
+    text = f"{stored}, {matrix.dtype}, {percent(full)} of the values are not zero"
+    if not place.fault and matrix.nnz:
+        depth = counted(round(np.median(case.totals)), "count")
+        breadth = counted(round(np.median(np.diff(matrix.indptr))), "feature")
+        text += f"; {depth} on {breadth} in the median cell, largest count {matrix.data.max():,.0f}"
+    found = [Finding("ok", SUBJECT, text)]
     if stored == "dense" and 8 * matrix.nnz < 4 * matrix.shape[0] * matrix.shape[1]:
         small = size(8 * matrix.nnz)
         found.append(Finding("note", SUBJECT, f"stored dense; as sparse (CSR) float32 it would take {small} in memory"))
-    if place.fault or not matrix.nnz:
-        return found
-    genes_per_cell = np.diff(matrix.indptr)
-    depth = f"{np.median(case.totals):,.0f} counts on {np.median(genes_per_cell):,.0f} features in the median cell"
-    found.append(Finding("ok", SUBJECT, f"{depth}, largest count {matrix.data.max():,.0f}"))
-    if matrix.data.max() == 1:
-        found.append(Finding("note", SUBJECT, "all counts are 0 or 1: made binary"))
+    if not place.fault and matrix.nnz and matrix.data.max() == 1:
+        found.append(Finding("note", SUBJECT, "all counts are 0 or 1: was the matrix made binary?"))
     return found
+
+
+def _equal(one: counts.Look, other: counts.Look) -> bool:
+    """Whether two places hold the same counts, as where `X` was kept as a layer too."""
+    a, b = one.matrix, other.matrix
+    return a is not None and b is not None and a.shape == b.shape and a.nnz == b.nnz and (a != b).nnz == 0
 
 
 def _faults(case: Case) -> list[str]:
@@ -109,7 +117,7 @@ def _best_layer(case: Case) -> str:
     if not whole:
         return ""
     best = max(whole, key=lambda look: float(look.matrix.sum()) if look.matrix is not None else 0.0)
-    return f"--layer {best.origin}"
+    return option("--layer", best.origin)
 
 
 def _transformation(matrix: sparse.csr_matrix) -> str:

@@ -53,7 +53,7 @@ class Query:
         return shlex.join(words)
 
     def _with(self, mend: str) -> Query:
-        flag, _, value = mend.partition(" ")
+        flag, value = shlex.split(mend)
         if flag == "--layer":
             return replace(self, layer=value)
         fields = {"--obs": "obs", "--data-set": "data_set", "--task-set": "task_set"}

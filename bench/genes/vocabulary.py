@@ -6,6 +6,7 @@ zeros or noise. So this is settled when runs are planned, before any model start
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -206,7 +207,7 @@ def _lacking(var: pd.DataFrame, model: ModelSpec, dataset: DatasetSpec) -> Suita
     kind: Kind = "symbol" if model.gene_ids == "symbol" else "ensembl"
     found = alternative(dataset, kind)
     if found:
-        mend = f"--data-set gene_key={found}"
+        mend = f"--data-set {shlex.quote(f'gene_key={found}')}"
         return Suitability(refusal=f"{text}. Column var[{found!r}] can be used: {mend}", mend=mend)
     return Suitability(refusal=f"{text}. Add them with bench data prepare --map-genes {model.gene_ids}")
 

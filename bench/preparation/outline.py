@@ -19,11 +19,11 @@ from scipy import sparse
 from bench.data import canonical, files, safety
 from bench.data.identity import content_sha256, dataset_identity
 from bench.data.modalities import COLUMNS, GENE_EXPRESSION, modality
+from bench.diagnosis.columns import named_like
 from bench.errors import BadInput
 from bench.genes import identify
-from bench.preparation.suggestions import suggested
 from bench.runs.choose import resolve_dataset
-from bench.specs import DatasetSpec, load_target
+from bench.specs import ROLES, DatasetSpec, load_target
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -222,7 +222,7 @@ def _described(spec: DatasetSpec, seen: _Seen, path: Path) -> Outline:
         species=spec.species,
         study=spec.study,
         roles=dict(spec.roles),
-        suggested=suggested(columns, spec.roles),
+        suggested={role: likely for role in ROLES if role not in spec.roles and (likely := named_like(columns, role))},
         sha256=content_sha256(spec) or dataset_identity(spec),
         bytes=path.stat().st_size if path.is_file() else None,
         matrices=seen.matrices,

@@ -47,6 +47,10 @@ def logged_with_counts(data: ad.AnnData) -> None:
     logged(data)
 
 
+def other_counts_in_a_layer(data: ad.AnnData) -> None:
+    data.layers["same"], data.layers["unspliced"] = data.X.copy(), data.X * 2
+
+
 def logged_with_two_layers(data: ad.AnnData) -> None:
     data.layers["few"], data.layers["many"] = data.X.copy(), data.X * 2
     logged(data)
@@ -112,6 +116,10 @@ def two_genomes(data: ad.AnnData) -> None:
     data.var["ensembl_id"] = [*IDS[:30], *(f"ENSMUSG{i:011d}" for i in range(30))]
 
 
+def two_prefixes(data: ad.AnnData) -> None:
+    data.var = pd.DataFrame(index=[f"GRCh38_GENE{i}" if i % 2 else f"mm10___Gene{i}" for i in range(GENES)])
+
+
 def cells_of_two_species(data: ad.AnnData) -> None:
     data.obs["species"] = np.resize(["human", "mouse"], data.n_obs)
 
@@ -137,6 +145,15 @@ def same_cell_twice(data: ad.AnnData) -> None:
 
 def no_labels(data: ad.AnnData) -> None:
     data.obs = data.obs.rename(columns={"cell_type": "cellType"})
+
+
+def names_with_blanks(data: ad.AnnData) -> None:
+    data.obs = data.obs.rename(columns={"cell_type": "Final cell type"})
+
+
+def seurat(data: ad.AnnData) -> None:
+    clusters_only(data)
+    data.obs["seurat_annotations"] = data.obs["leiden"]
 
 
 def clusters_only(data: ad.AnnData) -> None:
@@ -219,6 +236,7 @@ CASES: dict[str, Case_] = {
     "log1p": (logged, "counts", "note", "X looks like log1p of counts scaled to 10,000 per cell", ""),
     "scaled": (scaled, "counts", "note", "X looks like scaled or centred values", ""),
     "counts in a layer": (logged_with_counts, "counts", "note", "counts are in layers['counts']: whole numbers", ""),
+    "other counts": (other_counts_in_a_layer, "counts", "note", "layers['unspliced'] holds whole numbers too", ""),
     "two layers": (logged_with_two_layers, "counts", "error", "several layers hold integers", "--layer many"),
     "negative": (negative_and_missing, "counts", "error", "1 negative values (first: cell 'cell5', gene 'GENE9')", ""),
     "NaN": (
@@ -268,7 +286,7 @@ CASES: dict[str, Case_] = {
         "var['key'] holds Ensembl ids",
         "--data-set gene_key=key",
     ),
-    "silent": (silent_gene, "genes", "note", "1 feature of 60 without a count in any cell", ""),
+    "silent": (silent_gene, "genes", "ok", "1 feature of 60 without a count in any cell", ""),
     "antibodies": (
         antibodies,
         "genes",
@@ -277,6 +295,7 @@ CASES: dict[str, Case_] = {
         "",
     ),
     "two genomes": (two_genomes, "genes", "warning", "genes of several species: human (50 %", ""),
+    "two prefixes": (two_prefixes, "genes", "warning", "mouse (50 % of the names begin with mm10_)", ""),
     "two species of cells": (
         cells_of_two_species,
         "genes",
@@ -301,6 +320,20 @@ CASES: dict[str, Case_] = {
         "warning",
         "obs['cellType'] (3 values) looks like cell_type",
         "--obs cell_type=cellType",
+    ),
+    "a name with blanks": (
+        names_with_blanks,
+        "columns",
+        "warning",
+        "obs['Final cell type'] (3 values) looks like cell_type",
+        "--obs 'cell_type=Final cell type'",
+    ),
+    "labels before clusters": (
+        seurat,
+        "columns",
+        "warning",
+        "obs['seurat_annotations'] (3 values) looks like cell_type: the label of a cell (also: leiden)",
+        "--obs cell_type=seurat_annotations",
     ),
     "a clustering": (
         clusters_only,

@@ -15,9 +15,9 @@ from tests.preparation.conftest import source
 
 from bench.data import files
 from bench.data.identity import file_sha256
+from bench.diagnosis.columns import named_like
 from bench.errors import BadInput
 from bench.preparation.outline import outline
-from bench.preparation.suggestions import suggested
 
 Write = Callable[[ad.AnnData], Path]
 
@@ -39,7 +39,7 @@ def test_a_file_is_described(write: Write) -> None:
     assert found.sha256 == file_sha256(path)
     assert found.bytes == path.stat().st_size
     assert found.roles == {"batch": "batch"}
-    assert found.suggested == {"cell_type": ["annotation"], "time_point": ["age"]}
+    assert found.suggested == {"cell_type": ["annotation"]}
     assert found.gene_names == "symbol"
     assert {m.name: (m.shape, m.stored) for m in found.matrices} == {
         "X": ((60, 32), "csr float32"),
@@ -173,9 +173,15 @@ def test_folders_are_told_what_they_are(tmp_path: Path, marks: tuple[str, ...], 
 
 
 def test_suggestions_know_how_columns_are_spelled() -> None:
-    columns = ["Cell.Type", "Sample-ID", "Donor ID", "leiden", "cell_type"]
-    assert suggested(columns, {"cell_type"}) == {"batch": ["Sample-ID"], "donor": ["Donor ID"]}
-    assert suggested(["leiden", "author_cell_type"], ()) == {"cell_type": ["author_cell_type", "leiden"]}
+    columns = ["Cell.Type", "Sample-ID", "Donor ID", "leiden", "cell_type_ontology_term_id"]
+    assert named_like(columns, "cell_type") == ["Cell.Type", "leiden"]
+    assert named_like(columns, "batch") == ["Sample-ID"]
+    assert named_like(columns, "donor") == ["Donor ID"]
+    assert named_like(["leiden", "my_annot_v2", "author_cell_type"], "cell_type") == [
+        "author_cell_type",
+        "my_annot_v2",
+        "leiden",
+    ]
 
 
 def test_a_wide_dense_matrix_is_only_looked_at(write: Write) -> None:
