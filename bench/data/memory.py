@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.data import safety, sets
 from bench.errors import BadInput
+from bench.wording import size
 
 if TYPE_CHECKING:
     from bench.specs import DatasetSpec
@@ -32,7 +33,7 @@ def require(spec: DatasetSpec, limit: int | None) -> None:
     needed = sum(safety.needed_memory(path) for path in _files(spec))
     if needed > limit:
         raise BadInput(
-            f"dataset {spec.name} would need {safety.shown(needed)} in memory, more than the {safety.shown(limit)} of"
+            f"dataset {spec.name} would need {size(needed)} in memory, more than the {size(limit)} of"
             " --max-memory; raise it, give a subset, or store X as sparse (CSR) float32."
         )
 

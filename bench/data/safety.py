@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import BadInput
+from bench.wording import size
 
 if TYPE_CHECKING:
     import h5py
@@ -184,14 +185,9 @@ def _require_memory(path: Path, needed: int) -> None:
     available = available_memory()
     if needed > available:
         raise BadInput(
-            f"{path} would need {shown(needed)} in memory but {shown(available)} are available;"
+            f"{path} would need {size(needed)} in memory but {size(available)} are available;"
             " give a subset, store X as sparse (CSR) float32, or use a larger machine."
         )
-
-
-def shown(size: int) -> str:
-    """Bytes for a reader: GiB or, below a tenth of one, MiB."""
-    return f"{size / 2**30:,.1f} GiB" if size >= 2**30 / 10 else f"{size / 2**20:,.2f} MiB"
 
 
 def _first_line(error: Exception) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 
 from bench.data.safety import available_memory
 from bench.downloads.content import impostor
-from bench.downloads.sizes import shown
 from bench.errors import BadInput
+from bench.wording import size
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
@@ -51,4 +51,4 @@ def _members(path: Path) -> dict[str, np.ndarray]:
 def _require_memory(path: Path, needed: int) -> None:
     available = available_memory()
     if needed > available:
-        raise BadInput(f"{path} would need {shown(needed)} in memory, {shown(available)} are available.")
+        raise BadInput(f"{path} would need {size(needed)} in memory, {size(available)} are available.")

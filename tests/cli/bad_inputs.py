@@ -239,7 +239,7 @@ ROWS: dict[int, tuple[Row, ...]] = {
     8: (Row("bomb", ("would need 59.6 GiB in memory",)),),
     9: (
         Row("dense", ("would need 89.4 GiB in memory", "store X as sparse (CSR) float32")),
-        Row("small limit", ("more than the 0.02 MiB of --max-memory; raise it",)),
+        Row("small limit", ("more than the 20 KiB of --max-memory; raise it",)),
     ),
     10: (
         Row("words", ("X holds object, not numbers; give raw counts",)),

@@ -47,7 +47,7 @@ def test_claims_of_more_than_there_is_are_damage(tmp_path: Path) -> None:
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrays, "available_memory", lambda: 1_000_000)
     np.savez_compressed(tmp_path / "x.npz", a=np.zeros(1_000_000))
-    with pytest.raises(BadInput, match=r"would need 8.0 MB in memory, 1.0 MB are available"):
+    with pytest.raises(BadInput, match=r"would need 7.6 MiB in memory, 977 KiB are available"):
         arrays.read(tmp_path / "x.npz")
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.data import safety
 from bench.errors import BadInput
+from bench.wording import size
 
 if TYPE_CHECKING:
     import h5py
@@ -75,8 +76,7 @@ def _require_memory(path: Path, datasets: Iterable[h5py.Dataset]) -> None:
     available = safety.available_memory()
     if needed > available:
         raise BadInput(
-            f"{path} would need {needed / 2**30:,.1f} GiB in memory but {available / 2**30:,.1f} GiB are available;"
-            " use a larger machine."
+            f"{path} would need {size(needed)} in memory but {size(available)} are available; use a larger machine."
         )
 
 

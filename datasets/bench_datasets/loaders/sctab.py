@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench import wording
 from bench.data import safety
 from bench.errors import BadInput, unknown
 
@@ -173,7 +174,7 @@ def _quota(groups: dict[str, list[Any]], n_cells: int) -> dict[str, int]:
     needed, available = wanted * _BYTES_PER_CELL, safety.available_memory()
     if needed > available:
         raise BadInput(
-            f"dataset sctab: {wanted:,} cells need about {needed / 2**30:,.0f} GiB and {available / 2**30:,.1f} GiB are"
+            f"dataset sctab: {wanted:,} cells need about {wording.size(needed)} and {wording.size(available)} are"
             " available; take fewer with --data-set n_cells=NUMBER."
         )
     return {part: max(1, round(wanted * size / total)) for part, size in sizes.items()}
