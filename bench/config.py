@@ -108,8 +108,8 @@ def read(path: Path) -> dict[str, Any]:
     if path.suffix == ".toml":
         try:
             return tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise BadInput(f"config {path} is not valid TOML: {error}.") from None
+        except (ValueError, RecursionError) as error:  # a number of 5,000 digits is no TOMLDecodeError
+            raise BadInput(f"config {path} is not valid TOML: {str(error)[:300]}.") from None
     if path.suffix in {".yaml", ".yml"}:
         values = _yaml(text, path) or {}
         if isinstance(values, dict):
@@ -123,6 +123,13 @@ def _yaml(text: str, path: Path) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            """An alias may hold itself, or repeat itself a billion times."""
+            if self.check_event(yaml.events.AliasEvent):
+                problem = "an alias (*name) is not read; write the value out"
+                raise yaml.constructor.ConstructorError(None, None, problem, self.peek_event().start_mark)
+            return super().compose_node(parent, index)
+
         def construct_yaml_int(self, node: Any) -> int:
             """YAML 1.1 reads 010 as 8 and 1:30 as 90."""
             number = super().construct_yaml_int(node)

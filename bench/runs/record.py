@@ -221,6 +221,8 @@ def read(path: Path) -> Record:
         raise ValueError(f"invalid JSON at byte {error.pos}") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start}") from None
+    except RecursionError:
+        raise ValueError("nested too deeply to be a record") from None
     if not isinstance(record, dict):
         raise ValueError("not a record: the top level is not an object")
     missing = sorted(Record.__required_keys__ - record.keys())

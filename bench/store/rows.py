@@ -48,10 +48,7 @@ def load(path: Path) -> records.Record:
     StoreError
         If it was written by a newer version.
     """
-    try:
-        record = records.read(path)
-    except RecursionError:
-        raise ValueError("nested too deeply to be a record") from None
+    record = records.read(path)
     checker(records.Record)(record, "")
     _utc(record["created"])
     place = f"{record['run_id'][:2]}/{record['run_id']}.{record['attempt']}.json"

@@ -73,8 +73,8 @@ def _read(path: Path) -> Record:
         return _checked(records.read(path), str(path))
     except OSError as error:
         raise BadInput(f"cannot read the record {path}: {error.strerror or error}.") from None
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{path} is not a record: {error or 'nested too deeply'}.") from None
+    except ValueError as error:
+        raise BadInput(f"{path} is not a record: {error}.") from None
 
 
 def _checked(record: Record, name: str) -> Record:
