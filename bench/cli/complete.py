@@ -20,6 +20,11 @@ def datasets(incomplete: str) -> list[str]:
     return _complete(incomplete, list(catalogue().datasets.specs))
 
 
+def examinable(incomplete: str) -> list[str]:
+    """Names of what `bench plugin check` examines."""
+    return sorted({*models(incomplete), *tasks(incomplete)})
+
+
 def everything(incomplete: str) -> list[str]:
     """Names of anything `bench show` knows."""
     return sorted({*models(incomplete), *tasks(incomplete), *datasets(incomplete)})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,7 +16,7 @@ from bench.errors import BadOutput
 from bench.runs.request import MAX_SEED
 
 if TYPE_CHECKING:
-    from bench.conformance.report import Report
+    from bench.conformance.report import Report, Row
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Start a plugin of your own (new), and examine any (check)."
@@ -43,8 +45,8 @@ def new(
     project = next(path.parent for path in written if path.name == "pyproject.toml")
     example = f"--model {name} --task clustering" if kind == "model" else f"--model pca --task {name}"
     for command in (
-        f"pip install -e {project}",
-        f"python -m pytest {project}",
+        f"pip install -e {shlex.quote(str(project))}",
+        f"python -m pytest {shlex.quote(str(project))}",
         f"bench plugin check {name}",
         f"bench run {example}",
     ):
@@ -53,7 +55,7 @@ def new(
 
 @app.command()
 def check(
-    name: Annotated[str, typer.Argument(help="A model or a task.", autocompletion=complete.models)],
+    name: Annotated[str, typer.Argument(help="A model or a task.", autocompletion=complete.examinable)],
     kind: Annotated[
         Literal["model", "task"] | None, typer.Option(help="Which of the two, where both have the name.")
     ] = None,
@@ -87,7 +89,7 @@ def check(
         seed=seed,
         device=values.available(device),
         timeout=values.duration(timeout) or 0.0,
-        on_row=lambda row: typer.echo(f"{row.result:7} {row.check}", err=True),
+        on_row=_show if sys.stderr.isatty() else lambda row: None,
     )
     if json_:
         typer.echo(json.dumps(report.as_dict(), indent=1))
@@ -98,6 +100,11 @@ def check(
         raise BadOutput(
             f"{report.kind} {report.name} fails {len(report.failed)} of {len(report.rows)} checks: {names}."
         )
+
+
+def _show(row: Row) -> None:
+    """How far it has come, for who waits; the table says the rest."""
+    typer.echo(f"{row.result:7} {row.check}", err=True)
 
 
 def _print(report: Report) -> None:
