@@ -13,7 +13,9 @@ from typing import Any
 from bench.conformance.report import Result, Row
 from bench.errors import BenchError
 
-KIT = Path(__file__).parent
+HARNESS = Path(__file__).parents[1]
+LIBRARY = Path(traceback.__file__).parent
+"""Python's own modules, such as functools, through which the kit asks."""
 
 
 class Failure(Exception):
@@ -65,11 +67,19 @@ def judge(check: Check, subject: Any, earlier: Mapping[str, Result]) -> Row:
 
 
 def raised(error: BaseException) -> str:
-    """What an exception says, and which line of the plugin (or of what it calls) it comes from."""
+    """What an exception says, and which line of the plugin it comes from."""
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if KIT not in Path(f.filename).parents]
-    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"raised {' '.join(text.split())[:300]}{where}"
+    return f"raised {' '.join(text.split())[:300]}{_where(error)}"
+
+
+def _where(error: BaseException) -> str:
+    """The last line that is of the same folder as the first one outside of the harness: the plugin's own."""
+    if isinstance(error, (BenchError, SyntaxError)):  # a sentence that says enough; a file that has no line to run
+        return ""
+    lines = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    outside = [(file, line) for file, line in lines if HARNESS not in file.parents and file.parent != LIBRARY]
+    own = [(file, line) for file, line in outside if outside[0][0].parent in (file.parent, *file.parents)]
+    return f" ({own[-1][0].name}:{own[-1][1]})" if own else ""
 
 
 def refusal(action: Callable[[], Any]) -> BenchError | None:

@@ -87,7 +87,7 @@ def same_geometry(a: np.ndarray, b: np.ndarray, complaint: str) -> str:
     Raises
     ------
     Failure
-        With the complaint, if the distances correlate by less than 0.99.
+        With the complaint, if the distances correlate by less than `SIMILAR`.
     """
     apart = difference(a, b)
     if apart <= TOLERANCE:

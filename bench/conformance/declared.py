@@ -114,7 +114,9 @@ def refused_options(subject: Declared) -> str:
         if field.metadata.get("low") is not None:
             _must_refuse(subject, field.name, field.metadata["low"] - 1)
         elif isinstance(field.default, (int, float)) and not isinstance(field.default, bool):
-            _must_cope(subject, field.name, -1)
+            _must_cope(subject, field.name, -1, "say its bounds with bench.config.option(..., low=...)")
+        elif isinstance(field.default, str):
+            _must_cope(subject, field.name, "no-such-word", "say what it may be: Literal['this', 'that']")
         if field.metadata.get("high") is not None:
             _must_refuse(subject, field.name, field.metadata["high"] + 1)
     return "unknown names, wrong types and values out of bounds are refused by name"
@@ -144,12 +146,12 @@ def _must_refuse(subject: Declared, name: str, value: Any) -> None:
     raise Failure(f"{name}={value!r} is accepted as {built}; say its type and bounds with bench.config.option")
 
 
-def _must_cope(subject: Declared, name: str, value: Any) -> None:
-    """A number that no bound forbids: the plugin works with it, or says what is wrong."""
+def _must_cope(subject: Declared, name: str, value: Any, advice: str) -> None:
+    """A value that no bound forbids: the plugin works with it, or it is refused in one sentence."""
     try:
         refusal(lambda: subject.use({name: value}))
     except Failure as failure:
-        raise Failure(f"{name}={value!r} {failure}; say its bounds with bench.config.option(..., low=...)") from None
+        raise Failure(f"{name}={value!r} {failure}; {advice}") from None
 
 
 def _refuse(problems: list[str]) -> None:
@@ -194,11 +196,12 @@ def _unlike(model_class: Any, cap: Cap) -> list[str]:
         if not callable(method):
             problems.append(f"it declares {cap} and has no {name}()")
             continue
+        arguments = [parameter for parameter in signature.parameters if parameter != "self"]
+        bound = isinstance(inspect.getattr_static(model_class, name), (staticmethod, classmethod))
         try:
-            inspect.signature(method).bind(*signature.parameters)
+            inspect.signature(method).bind(*([] if bound else ["self"]), *arguments)
         except TypeError as error:
-            arguments = ", ".join(p for p in signature.parameters if p != "self")
-            problems.append(f"{cap} calls {name}({arguments}), which its {name}() does not take: {error}")
+            problems.append(f"{cap} calls {name}({', '.join(arguments)}), which its {name}() does not take: {error}")
     return problems
 
 

@@ -149,7 +149,7 @@ def _life(
     left = [check for check in planned if check.name not in done]
     ended = hung = False
     try:
-        while not (ended or hung):
+        while left and not (ended or hung):  # a thread that will not end after the last row is nobody's concern
             time.sleep(POLL_SECONDS)
             ended = process.popen.poll() is not None  # asked before the last rows are read
             for row in process.new_rows():

@@ -8,13 +8,15 @@ import numpy as np
 
 from bench.conformance.check import Failure, Skip
 from bench.conformance.fairness import fingerprint
-from bench.conformance.sitting import PLANTED, TaskSubject, prints, readable, secrets
+from bench.conformance.sitting import EXAMINEES, PLANTED, TaskSubject, prints, readable
 from bench.data.exams import VAR_COLUMNS
 from bench.runs.models import LABEL
 
 if TYPE_CHECKING:
     import anndata as ad
 
+FEW = 10
+"""So many rows stand in order by chance."""
 CORNERS = ("layers", "obsm", "varm", "obsp", "varp", "uns")
 
 
@@ -74,6 +76,10 @@ def held_out(subject: TaskSubject) -> str:
     for name, cells in others.items():
         if cells & asked:
             raise Failure(f"{len(cells & asked):,} cells that are asked about are in part {name!r} too; take them out")
+    for method, given in _handed(subject):
+        known = len(asked.intersection(given.obs_names))
+        if method == "fit" and known:
+            raise Failure(f"sit() hands fit() {known:,} cells that are asked about; keep them out")
     return f"{len(asked):,} cells are asked about, {sum(map(len, others.values())):,} others are learned from"
 
 
@@ -99,22 +105,41 @@ def hidden_truth(subject: TaskSubject) -> str:
     """Scored cells carry no label, and other labels would make the same exam."""
     for label_aware in (False, True):
         exam, truth = subject.split(subject.data, label_aware=label_aware)
-        known = secrets(exam, truth, subject.spec.shows)
-        for column, values in known.items():
+        for column, values in subject.secrets(truth).items():
             for name, cells in exam.parts.items():
                 where, right = readable(cells, values)
                 if right:
                     raise Failure(f"part {name!r} tells {column} of {right:,} scored cells in obs[{where!r}]; hide it")
+    _refuse_file_order(subject)
     return _without_trace(subject)
+
+
+def _refuse_file_order(subject: TaskSubject) -> None:
+    """A file is often sorted by type: rows in its order would tell which cells are alike."""
+    places = subject.data.obs_names.get_indexer(list(subject.exam_and_truth[0].rows))
+    if len(places) > FEW and places.min() >= 0 and (np.diff(places) > 0).all():
+        raise Failure("the rows stand in the order of the file, often that of types; order them by random_keys")
+
+
+def _handed(subject: TaskSubject) -> list[tuple[str, ad.AnnData]]:
+    """What a model gets to see, where one can sit the exam; whether it can, the check of that name tells."""
+    if subject.spec.needs not in EXAMINEES:
+        return []
+    try:
+        return subject.calls
+    except Exception:
+        return []
 
 
 def _without_trace(subject: TaskSubject) -> str:
     exam, truth = subject.exam_and_truth
-    columns = [c for c in secrets(exam, truth, subject.spec.shows) if c in subject.data.obs]
+    columns = [c for c in subject.secrets(truth) if c in subject.data.obs]
     if not columns:
         return "the truth is no column of the dataset"
     other = subject.data.copy()
     asked = other.obs_names.isin(truth.rows)
+    if subject.spec.needs in EXAMINEES and asked.sum() < len(truth.rows):
+        raise Failure("the rows do not have the names of the dataset's cells; keep them, a new name may tell the label")
     rng = np.random.default_rng(11)
     for column in columns:
         values = other.obs[column].to_numpy(dtype=object).copy()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.conformance.check import Failure, Skip, refusal
+from bench.conformance.check import Failure, Skip, raised, refusal
 from bench.conformance.subject import LABEL, ModelSubject
 from bench.runs.models import configured_model
 from bench.specs import Cap
@@ -18,24 +18,33 @@ if TYPE_CHECKING:
 
 SUM_TOLERANCE = 1e-3
 """Of probabilities of one cell, as `bench.answers` takes them."""
+BEWARE = "; beware of 0/0 and log(0)"
 
 
 def shape(subject: ModelSubject) -> str:
     """One row per cell, of the kind and type the capability asks for."""
     cells = subject.seen(subject.probe, labels=False)
-    answer = SHAPES[subject.cap](subject, subject.fitted, cells)
+    try:
+        answer = SHAPES[subject.cap](subject, subject.fitted, cells)
+    except AttributeError as error:
+        if subject.spec.fits == "no":
+            raise Failure(f"{raised(error)}; note that fits='no' is declared, so fit() is never called") from None
+        raise
     return f"{answer[0]:,} x {answer[1]:,}"
 
 
 def finite(subject: ModelSubject) -> str:
     """No NaN and no Inf, not even for a cell with one count or a gene with none; not the same for all cells."""
-    _numbers(subject.reference, "ordinary cells")
+    _numbers(subject.reference, f"ordinary cells{BEWARE}")
     if (subject.reference == subject.reference[0]).all():
         raise Failure("constant: every cell gets the same answer")
     hard = hard_cells(subject.probe)
-    _numbers(subject.answer(hard, subject.fit(subject.to_fit(hard))), "data with a cell of one count and silent genes")
+    _numbers(
+        subject.answer(hard, subject.fit(subject.to_fit(hard))),
+        f"data with a cell of one count and silent genes{BEWARE}",
+    )
     if subject.spec.inductive:
-        _numbers(subject.answer(hard), "a cell of one count, by a model fitted on others")
+        _numbers(subject.answer(hard), f"a cell of one count, by a model fitted on others{BEWARE}")
     return "no NaN, not constant"
 
 
@@ -47,7 +56,10 @@ def other_genes(subject: ModelSubject) -> str:
     half = probe[:, : probe.n_vars // 2].copy()
     filled = np.asarray(half.X.sum(axis=1)).ravel() > 0
     cells = half[filled].copy()
-    sentence = refusal(lambda: subject.answer(cells))
+    answers: list[np.ndarray] = []
+    sentence = refusal(lambda: answers.append(subject.answer(cells)))
+    for answer in answers:
+        _numbers(answer, "cells that lack genes; answer, or raise BadInput that names a missing gene")
     return f"refuses: {str(sentence)[:120]}" if sentence else "answers all the same"
 
 
@@ -86,7 +98,7 @@ def hard_cells(probe: ad.AnnData) -> ad.AnnData:
 def _numbers(answer: np.ndarray, of: str) -> None:
     bad = np.flatnonzero(~np.isfinite(answer.reshape(len(answer), -1)).all(axis=1))
     if len(bad):
-        raise Failure(f"NaN or Inf for {len(bad):,} cells (first: row {bad[0]}) of {of}; beware of 0/0 and log(0)")
+        raise Failure(f"NaN or Inf for {len(bad):,} cells (first: row {bad[0]}) of {of}")
 
 
 def _embedding_shape(subject: ModelSubject, model: Any, cells: ad.AnnData) -> tuple[int, int]:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from bench.conformance.check import Failure, Skip, raised, refusal
 from bench.conformance.compare import difference, repeated, same, same_geometry, same_rows
 from bench.conformance.subject import ModelSubject
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+TIMES = 3
+"""How often the probe is repeated, so that a call takes several minibatches: 720 cells, where 512 is a usual size."""
 
 
 def determinism(subject: ModelSubject) -> str:
@@ -47,13 +55,17 @@ def gene_order(subject: ModelSubject) -> str:
 
 
 def per_cell(subject: ModelSubject) -> str:
-    """A cell gets the same answer alone, among half of the cells, and among all."""
+    """A cell gets the same answer alone, among half of the cells, and among more than a minibatch holds."""
     if not subject.spec.per_cell:
         raise Skip("per_cell=False is declared: the answer for a cell may depend on the other cells of the call")
     complaint = "the answer for a cell depends on the other cells of the call; mend it, or declare per_cell=False"
     half = np.arange(0, subject.probe.n_obs, 2)
     rows = _rows(subject.answer(subject.probe[half].copy()), len(half))
     found = f"half of the cells: {same(rows, subject.reference[half], complaint)}"
+    if subject.spec.inductive:
+        many = _repeated(subject.probe)
+        rows = _rows(subject.answer(many), many.n_obs)
+        found += f"; {many.n_obs} cells: {same(rows, np.tile(subject.reference, (TIMES, 1)), complaint)}"
     try:
         alone = subject.answer(subject.probe[[3]].copy())
     except Exception:
@@ -61,6 +73,16 @@ def per_cell(subject: ModelSubject) -> str:
     if alone.shape != subject.reference[[3]].shape:
         return found
     return f"{found}; one cell: {same(alone, subject.reference[[3]], complaint)}"
+
+
+def cell_names(subject: ModelSubject) -> str:
+    """Cells are known by their counts: under another name a cell gets the same answer."""
+    if not subject.spec.inductive:
+        raise Skip("inductive=False: it knows the cells of fit by their names")
+    renamed = subject.probe.copy()
+    renamed.obs_names = subject.probe.obs_names[subject.permutation(subject.probe.n_obs)]
+    complaint = "the answer for a cell depends on its name; compute it from the counts"
+    return same(_rows(subject.answer(renamed), renamed.n_obs), subject.reference, complaint)
 
 
 def one_cell(subject: ModelSubject) -> str:
@@ -76,7 +98,7 @@ def one_cell(subject: ModelSubject) -> str:
 def inductive(subject: ModelSubject) -> str:
     """Cells that were not in `fit` are answered, if the spec says so."""
     if subject.spec.fits == "no":
-        raise Skip("fits='no': every cell is new to it")
+        return "fits='no': every cell is new to it"
     known, new = (subject.probe[np.arange(start, subject.probe.n_obs, 2)].copy() for start in (0, 1))
     model = subject.fit(subject.to_fit(known))
     if not subject.spec.inductive:
@@ -97,6 +119,14 @@ def inductive(subject: ModelSubject) -> str:
     if not np.isfinite(rows).all() or not (rows != rows[0]).any():
         raise Failure("new cells get NaN, or all the same answer; declare inductive=False if it knows no new cells")
     return f"{new.n_obs} new cells answered"
+
+
+def _repeated(probe: ad.AnnData) -> ad.AnnData:
+    """Every cell three times, each with a name of its own."""
+    import anndata as ad
+
+    again = {str(copy): probe for copy in range(TIMES)}
+    return ad.concat(again, index_unique="-", merge="same")
 
 
 def _rows(answer: np.ndarray, n: int) -> np.ndarray:

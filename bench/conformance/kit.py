@@ -10,7 +10,7 @@ from bench.conformance.check import Check, Skip
 from bench.conformance.subject import ASK, ModelSubject
 from bench.specs import Cap, ModelSpec, TaskSpec
 
-SPEC, SHAPE, ORDER = "spec", "shape", "cell order"
+SPEC, SHAPE, FINITE, ORDER, NEW = "spec", "shape", "finite", "cell order", "inductive"
 FOLDS, SPLIT, SIT, STABLE = "folds", "split", "sit", "stable score"
 
 DECLARED = (
@@ -21,17 +21,18 @@ DECLARED = (
 MODEL = (Check(SPEC, "the class does what the spec declares", declared.model_spec), *DECLARED)
 CELLS = (
     Check(SHAPE, "one row per cell, of the type the capability asks for", form.shape, (SPEC,)),
-    Check("finite", "no NaN and no constant, for hard cells too", form.finite, (SHAPE,)),
+    Check(FINITE, "no NaN and no constant, for hard cells too", form.finite, (SHAPE,)),
     Check("determinism", "the same seed gives the same bits", invariance.determinism, (SHAPE,)),
     Check(ORDER, "permuted cells give permuted rows", invariance.cell_order, (SHAPE,)),
     Check("gene order", "genes are known by name, not by place", invariance.gene_order, (SHAPE,)),
-    Check("per cell", "a cell gets the same answer in any company", invariance.per_cell, (SHAPE, ORDER)),
+    Check(NEW, "cells that were not in fit are answered, if declared", invariance.inductive, (SHAPE,)),
+    Check("per cell", "a cell gets the same answer in any company", invariance.per_cell, (SHAPE, ORDER, NEW)),
     Check("one cell", "a single cell gets one row", invariance.one_cell, (SHAPE,)),
-    Check("inductive", "cells that were not in fit are answered, if declared", invariance.inductive, (SHAPE,)),
+    Check("cell names", "a cell is known by its counts, not by its name", invariance.cell_names, (SHAPE, FINITE, NEW)),
     Check("labels", "no look at labels, unless declared", fairness.labels, (SPEC,)),
     Check("input kept", "the cells it is given are the same afterwards", fairness.input_kept, (SHAPE,)),
     Check("manners", "stdout belongs to answers", fairness.manners, (SHAPE,)),
-    Check("other genes", "cells that lack genes are answered or refused in words", form.other_genes, (SHAPE,)),
+    Check("other genes", "cells that lack genes are answered or refused in words", form.other_genes, (SHAPE, FINITE)),
     Check("weights", "weights that are not there are reported in words", form.missing_weights, (SHAPE,)),
 )
 """Checks of capabilities that answer about cells."""

@@ -38,6 +38,11 @@ class Report:
         """Whether nothing failed; what was skipped counts as nothing."""
         return not self.failed
 
+    def __str__(self) -> str:
+        """What failed, one line each: what a test prints that asserts `passed`."""
+        failed = [f"{row.check}: {row.found}" for row in self.failed]
+        return "\n".join([f"{self.kind} {self.name}: {len(failed)} of {len(self.rows)} checks fail", *failed])
+
     def row(self, check: str) -> Row:
         """The row of a check; raises `KeyError` where the kit did not have it."""
         return {row.check: row for row in self.rows}[check]

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from bench import answers
 from bench.conformance.check import Failure
 from bench.conformance.exams import CORNERS
-from bench.conformance.sitting import TaskSubject, readable, secrets
+from bench.conformance.sitting import TaskSubject, readable
 from bench.errors import BadOutput
-from bench.runs.suspicion import suspicions
+from bench.runs.suspicion import headline, suspicions
 from bench.tasks import Output, Score
 
 CLOSE = 1e-6
 """Scores of the same answer in another order may differ so much: sums of floats."""
-
-
-class Spy:
-    """A plain model that keeps what it is handed."""
-
-    def __init__(self, inner: Any, seen: list[tuple[str, Any]]) -> None:
-        self._inner, self._seen = inner, seen
-
-    def __getattr__(self, method: str) -> Any:
-        def call(*given: Any) -> Any:
-            self._seen += [(method, one.copy()) for one in given if hasattr(one, "obs_names")]
-            return getattr(self._inner, method)(*given)
-
-        return call
 
 
 def sit(subject: TaskSubject) -> str:
@@ -45,13 +30,9 @@ def sit(subject: TaskSubject) -> str:
 
 def no_peeping(subject: TaskSubject) -> str:
     """Nothing that a model is handed while it sits the exam tells what it is scored on."""
-    task = subject.fresh()  # one that has made no other exam
-    exam, truth = subject.split(subject.data, task=task)
-    plain = subject.examinee()
-    seen: list[tuple[str, Any]] = []
-    task.sit(lambda: Spy(plain(), seen), exam)
-    for method, cells in seen:
-        for column, values in secrets(exam, truth, subject.spec.shows).items():
+    _, truth = subject.exam_and_truth
+    for method, cells in subject.calls:
+        for column, values in subject.secrets(truth).items():
             where, right = readable(cells, values)
             if right:
                 raise Failure(
@@ -60,7 +41,7 @@ def no_peeping(subject: TaskSubject) -> str:
         corners = [corner for corner in CORNERS if len(getattr(cells, corner))]
         if corners:
             raise Failure(f"sit() hands {method}() cells with {', '.join(corners)}; hand over what the exam holds")
-    return f"{len(seen)} calls, none with an answer in it"
+    return f"{len(subject.calls)} calls, none with an answer in it"
 
 
 def scores(subject: TaskSubject) -> str:
@@ -78,6 +59,11 @@ def scores(subject: TaskSubject) -> str:
     if absent:
         raise Failure(f"score() leaves out {', '.join(absent)}; return it with value None where it is not defined")
     undefined = [s.metric for s in subject.scores if s.value is None and not s.part]
+    if _headline(subject, subject.scores) is None:
+        raise Failure(
+            f"{', '.join(undefined)} is None for a plain model on the kit's cells, so nothing ranks it;"
+            " return a number wherever the metric is defined"
+        )
     return f"{len(declared)} metrics" + (f"; not defined on the probe: {', '.join(undefined)}" if undefined else "")
 
 
@@ -111,10 +97,17 @@ def controls(subject: TaskSubject) -> str:
         answers.output(f"control {name}", output, exam)
     scored = {name: subject.task.score(output, truth) for name, output in made.items()}
     upper = [spec.ceiling] if spec.ceiling else [n for n in made if n != spec.floor]
-    if upper and all(suspicions(scored[name], scored, spec) for name in upper):
+    compared = [n for n in upper if None not in (_headline(subject, scored[n]), _headline(subject, scored[spec.floor]))]
+    if not compared:
+        return f"{', '.join(made)}; note: the floor is compared with none, give a control that is above it"
+    if all(suspicions(scored[name], scored, spec) for name in compared):
         above = f"ceiling {spec.ceiling!r}" if spec.ceiling else "any other control"
         raise Failure(f"the floor {spec.floor!r} scores as well as {above}; a floor marks skill 0")
     return f"{', '.join(made)}; the floor is below"
+
+
+def _headline(subject: TaskSubject, found: list[Score]) -> float | None:
+    return headline({s.metric: s.value for s in found if not s.part}, subject.spec)
 
 
 def _within(score: Score, lower: float | None, upper: float | None) -> None:

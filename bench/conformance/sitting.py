@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -93,15 +93,53 @@ class TaskSubject:
         return self.task.score(self.output, self.exam_and_truth[1])
 
     def use(self, options: Mapping[str, Any]) -> None:
-        """Make an exam with other options."""
+        """Go through an exam with other options, as far as there is a model for it."""
         other = replace(self, options={**self.options, **options})
-        other.split(other.data)
+        if self.spec.needs in EXAMINEES:
+            other.scores  # noqa: B018 - splits, sits and scores
+        else:
+            other.split(other.data)
+
+    @cached_property
+    def calls(self) -> list[tuple[str, ad.AnnData]]:
+        """What sit() hands to a model, by method; the task object has made no other exam."""
+        task, plain = self.fresh(), self.examinee()
+        exam, _ = self.split(self.data, task=task)
+        seen: list[tuple[str, ad.AnnData]] = []
+        task.sit(lambda: Spy(plain(), seen), exam)
+        return seen
+
+    def secrets(self, truth: Truth) -> dict[str, pd.Series]:
+        """Columns that no model may know, of the scored rows only, missing values left out.
+
+        They are those of the truth, numbers aside, which stand in many places by chance; and the labels, as
+        the truth may hold them as numbers.
+        """
+        known = truth.obs.loc[truth.obs["scored"].to_numpy(dtype=bool)] if "scored" in truth.obs else truth.obs
+        columns = {str(c): known[c] for c in known if known[c].dtype.kind not in "biuf"}
+        if LABEL in self.spec.obs:
+            columns[LABEL] = self.data.obs.loc[self.data.obs_names.isin(known.index), LABEL]
+        return {c: values.dropna().astype(str) for c, values in columns.items() if c not in self.spec.shows}
 
     def examinee(self) -> Callable[[], Any]:
         """Makes a plain model of the capability that the task needs."""
         if self.spec.needs not in EXAMINEES:
             raise Skip(f"the kit has no plain model for {self.spec.needs} yet")
         return EXAMINEES[self.spec.needs]
+
+
+class Spy:
+    """A plain model that keeps what it is handed."""
+
+    def __init__(self, inner: Any, seen: list[tuple[str, Any]]) -> None:
+        self._inner, self._seen = inner, seen
+
+    def __getattr__(self, method: str) -> Any:
+        def call(*given: Any, **named: Any) -> Any:
+            self._seen += [(method, one.copy()) for one in (*given, *named.values()) if hasattr(one, "obs_names")]
+            return getattr(self._inner, method)(*given, **named)
+
+        return call
 
 
 class PlainEmbedder:
@@ -145,13 +183,6 @@ EXAMINEES: dict[Cap, Callable[[], Any]] = {
 def prints(parts: dict[str, ad.AnnData] | Any) -> dict[str, Any]:
     """Names and hashes of everything in the parts of an exam."""
     return {name: fingerprint(cells) | {"names": tuple(cells.obs_names)} for name, cells in parts.items()}
-
-
-def secrets(exam: Exam, truth: Truth, shows: Sequence[str]) -> dict[str, pd.Series]:
-    """Columns of the truth that no model may know, of the scored rows only, missing values left out."""
-    scored = truth.obs["scored"].to_numpy(dtype=bool) if "scored" in truth.obs else np.ones(len(truth.rows), dtype=bool)
-    texts = [c for c in truth.obs if c not in shows and truth.obs[c].dtype.kind not in "biuf"]
-    return {str(column): truth.obs.loc[scored, column].dropna().astype(str) for column in texts}
 
 
 def readable(cells: ad.AnnData, secret: pd.Series) -> tuple[str, int]:

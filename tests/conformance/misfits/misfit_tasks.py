@@ -128,13 +128,73 @@ class WritesOnSource(Purity):
 class WindowOnSource(Purity):
     """The exam's matrix is the dataset's own."""
 
-    def order(self, data, seed):
-        return np.arange(data.n_obs)
-
     def visible(self, data, rows):
         cells = super().visible(data, rows)
         cells.X = data.X
         return cells
+
+
+class LearnsAsked(HeldOut):
+    """One part holds all cells, and another one only those that may be learned from."""
+
+    def split(self, data, fold, split_seed, *, label_aware=False):
+        exam, truth = super().split(data, fold, split_seed)
+        whole = visible_cells(data, self.order(data, split_seed))
+        return dataclasses.replace(exam, parts={**exam.parts, "whole": whole}), truth
+
+    def sit(self, make_model, exam):
+        return super().sit(make_model, dataclasses.replace(exam, parts={**exam.parts, "train": exam.parts["whole"]}))
+
+
+class FileOrder(Purity):
+    def order(self, data, seed):
+        return np.arange(data.n_obs)
+
+
+class Renamed(Purity):
+    """Cells are called what they are."""
+
+    def split(self, data, fold, split_seed, *, label_aware=False):
+        named = data.copy()
+        named.obs_names = [f"{t}-{n}" for t, n in zip(data.obs["cell_type"], data.obs_names, strict=True)]
+        return super().split(named, fold, split_seed)
+
+
+class CodedTruth(Purity):
+    """Keeps numbers for labels, and shows the labels."""
+
+    def visible(self, data, rows):
+        return visible_cells(data, rows, {"cell_type": data.obs["cell_type"].to_numpy()[rows]})
+
+    def split(self, data, fold, split_seed, *, label_aware=False):
+        exam, truth = super().split(data, fold, split_seed)
+        codes = pd.DataFrame({"code": pd.factorize(truth.obs["cell_type"], sort=True)[0]}, index=truth.obs.index)
+        return exam, dataclasses.replace(truth, obs=codes)
+
+    def sit(self, make_model, exam):
+        cells = visible_cells(exam.parts["cells"], np.arange(len(exam.rows)))
+        return transductive.embed_all(make_model, dataclasses.replace(exam, parts={"cells": cells}))
+
+    def named(self, truth):
+        return dataclasses.replace(truth, obs=truth.obs.assign(cell_type=truth.obs["code"].astype(str)))
+
+    def score(self, output, truth):
+        return super().score(output, self.named(truth))
+
+    def controls(self, exam, truth, split_seed):
+        return super().controls(exam, self.named(truth), split_seed)
+
+
+class Unscored(Purity):
+    def score(self, output, truth):
+        return [dataclasses.replace(s, value=None) for s in super().score(output, truth)]
+
+
+class TouchyScore(Purity):
+    def score(self, output, truth):
+        if self.config.power < 0:
+            raise KeyError("power")
+        return super().score(output, truth)
 
 
 class Overlap(HeldOut):

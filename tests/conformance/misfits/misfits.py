@@ -39,6 +39,16 @@ class Unbounded:
 
 
 @dataclass(frozen=True)
+class Touched:
+    power: int = option(1, "a number that only score() looks at")
+
+
+@dataclass(frozen=True)
+class Words:
+    scale: str = option("log", "a word that is not looked at")
+
+
+@dataclass(frozen=True)
 class Touchy:
     shots: int = option(1, "a number that is refused in an unkind way")
 
@@ -95,12 +105,18 @@ def bench_models() -> list[ModelSpec]:
         _model("double", "Double"),
         _model("text", "Text"),
         _model("raises", "Raises"),
+        _model("learns-untold", "FineFitted"),
+        _model("gaps-for-genes", "GapsForGenes", **fitted),
+        _model("second-minibatch", "SecondMinibatch"),
+        _model("knows-barcodes", "KnowsBarcodes"),
+        _model("remembers-barcodes", "RemembersBarcodes"),
+        _model("strange-words", "StrangeWords", config=Words),
         _model("exits", "Exits"),
         _model("nan", "Nan"),
         _model("divides-by-zero", "DividesByZero"),
         _model("constant", "Constant"),
         _model("restless", "Restless"),
-        _model("dropout", "Dropout", **fitted),
+        _model("dropout", "Dropout"),
         _model("sorted-rows", "SortedRows"),
         _model("neighbourly", "Neighbourly", per_cell=False),
         _model("unstable-refit", "UnstableRefit", fits="cells", inductive=False, per_cell=False),
@@ -145,6 +161,12 @@ def bench_tasks() -> list[TaskSpec]:
         _task("strange-main-metric", "Purity", main_metric="beauty"),
         _task("helpless-options", "Purity", config=Helpless),
         _task("touchy-options", "Purity", config=Touchy),
+        _task("unscored", "Unscored"),
+        _task("learns-asked", "LearnsAsked", holds_out=True),
+        _task("coded-truth", "CodedTruth"),
+        _task("file-order", "FileOrder"),
+        _task("renamed", "Renamed"),
+        _task("touchy-score", "TouchyScore", config=Touched),
         _task("new-folds", "NewFolds"),
         _task("no-folds", "NoFolds"),
         _task("unseeded-split", "UnseededSplit"),
