@@ -129,7 +129,7 @@ def _check_batches(data: ad.AnnData) -> None:
     batches = role_values(data, "batch")
     missing = int((~is_known(batches)).sum())
     if missing:
-        raise BadInput(f"batch is missing for {missing:,} cells; fill it in, or leave these cells out.")
+        raise BadInput(f"batch is missing for {missing:,} cells; fill it in, or leave these cells out of the file.")
     names = set(batches)
     if len(names) < 2:
         raise BadInput(
