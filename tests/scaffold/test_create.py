@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.catalogue import catalogue
+from bench.conformance.examine import requested
+from bench.conformance.request import rows
 from bench.errors import BadInput
 from bench.scaffold.create import FILES, TEMPLATES, create, rendered
-from bench.scaffold.names import KINDS, LONGEST, PATTERN, Names, new_names
+from bench.scaffold.names import KINDS, LONGEST, PATTERN, Kind, Names, new_names
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -71,6 +75,27 @@ def test_a_forgotten_value_is_an_error_and_no_gap(kind: str, monkeypatch: pytest
     monkeypatch.setattr("bench.scaffold.create.TEMPLATES", templates)
     with pytest.raises(jinja2.UndefinedError):
         rendered(Names("thing"), kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_written_passes_the_kit(kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create("fresh", kind, tmp_path)
+    source = tmp_path / "bench-fresh" / "src"
+    info = source / "bench_fresh-0.1.dist-info"  # what pip install -e would leave
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bench-fresh\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text("[bench]\nfresh = bench_fresh.plugin\n")
+    monkeypatch.syspath_prepend(source)
+    monkeypatch.setenv("PYTHONPATH", str(source))
+    catalogue.cache_clear()
+    try:
+        found = list(rows(requested("fresh", kind, {}, "", 0, "cpu"), {}))
+    finally:
+        catalogue.cache_clear()
+        for name in [name for name in sys.modules if name.startswith("bench_fresh")]:
+            del sys.modules[name]
+    assert {row.check: row.found for row in found if row.result == "FAILED"} == {}
+    assert sum(row.result == "ok" for row in found) >= 16
 
 
 @settings(deadline=None, max_examples=40)

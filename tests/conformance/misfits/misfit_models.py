@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 import zlib
 
@@ -389,19 +390,22 @@ class StrangeWords(Fine):
 
 
 class Crashes(Fine):
-    """On half of the cells only."""
+    """On half of the cells, and on a single one."""
 
     def embed(self, cells):
         if cells.n_obs == 120:
             os.kill(os.getpid(), signal.SIGSEGV)
+        if cells.n_obs == 1:
+            print("bye", file=sys.stderr, flush=True)
+            os._exit(7)
         return super().embed(cells)
 
 
-class ExitsHard(Fine):
+class Lingers(Fine):
+    """Leaves a thread behind, which keeps the process alive."""
+
     def embed(self, cells):
-        if cells.n_obs == 120:
-            print("bye", file=sys.stderr, flush=True)
-            os._exit(7)
+        threading.Thread(target=time.sleep, args=(600,)).start()
         return super().embed(cells)
 
 

@@ -144,7 +144,7 @@ def bench_models() -> list[ModelSpec]:
         _model("unnamed-rows", "UnnamedRows", **labelled),
         _model("swapped-names", "SwappedNames", **labelled),
         _model("crashes", "Crashes"),
-        _model("exits-hard", "ExitsHard"),
+        _model("lingers", "Lingers"),
         _model("hangs", "Hangs"),
     ]
 
