@@ -102,6 +102,9 @@ def _kind(name: str, kind: Kind | None) -> Kind:
     if len(homes) == 2:
         raise BadInput(f"{name!r} is a model and a task; say which with --kind model or --kind task.")
     if not homes:
+        for plugin in found.broken:
+            if plugin.plugin == name:
+                raise BadInput(f"{plugin}.")
         broken = f" Not loaded: {'; '.join(map(str, found.broken))}." if found.broken else ""
         known = {*found.models.specs, *found.tasks.specs}
         raise unknown("model or task", name, known, f"See `bench list`.{broken}")

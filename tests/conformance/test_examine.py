@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from bench.catalogue import Broken, catalogue
 from bench.conformance import Row, examine
+from bench.conformance.examine import requested
 from bench.errors import BadInput
 
 
@@ -57,9 +61,18 @@ def test_what_cannot_be_examined_is_refused_before_a_process_starts(
         examine(name, **more)
 
 
-def test_a_name_that_two_kinds_have_must_be_told_apart(misfits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench.catalogue import catalogue
+def test_a_plugin_that_is_not_loaded_says_why_and_nothing_else(misfits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = (Broken("mine", "bench-mine 0.1", "SyntaxError: expected ':' (plugin.py, line 26)"),)
+    found = dataclasses.replace(catalogue(), broken=broken)
+    monkeypatch.setattr(sys.modules[requested.__module__], "catalogue", lambda: found)
+    with pytest.raises(BadInput) as refused:
+        examine("mine")
+    assert str(refused.value) == (
+        "plugin 'mine' (bench-mine 0.1) not loaded: SyntaxError: expected ':' (plugin.py, line 26)."
+    )
 
+
+def test_a_name_that_two_kinds_have_must_be_told_apart(misfits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = catalogue()
     monkeypatch.setitem(found.models.specs, "fine-task", found.models.specs["fine"])
     with pytest.raises(BadInput, match="say which with --kind model or --kind task"):

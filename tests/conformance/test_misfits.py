@@ -168,6 +168,12 @@ def test_a_capability_without_checks_of_its_own_says_so(misfits: Path) -> None:
     assert "no checks of its own" in row.found
 
 
+def test_a_floor_with_nothing_above_it_is_noted(misfits: Path) -> None:
+    row = examined("lonely-floor", "task")[-1]
+    assert (row.check, row.result) == ("controls", "ok")
+    assert row.found == "shuffled; note: the floor is compared with none, give a control that is above it"
+
+
 def test_a_model_that_gives_two_things_is_asked_for_both(misfits: Path) -> None:
     names = [row.check for row in examined("fine-both", "model")]
     assert {"shape (EmbedsCells)", "shape (PredictsLabels)"} <= set(names)

@@ -311,6 +311,11 @@ class ByPosition(Purity):
         return output.arrays[EMBEDDING]
 
 
+class LonelyFloor(Purity):
+    def controls(self, exam, truth, split_seed):
+        return {"shuffled": super().controls(exam, truth, split_seed)["shuffled"]}
+
+
 class UpsideDown(Purity):
     def controls(self, exam, truth, split_seed):
         made = super().controls(exam, truth, split_seed)

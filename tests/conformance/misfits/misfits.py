@@ -156,6 +156,7 @@ def bench_tasks() -> list[TaskSpec]:
         _task("fine-task", "Purity"),
         _task("fine-held-out", "HeldOut", holds_out=True),
         _task("fine-labels", "Naming", needs=Cap.PREDICTS_LABELS, holds_out=True, baselines=("logreg",)),
+        _task("lonely-floor", "LonelyFloor", ceiling=""),
         _task("no-floor", "Purity", floor=""),
         _task("unknown-baseline", "Purity", baselines=("no-such-model",)),
         _task("strange-main-metric", "Purity", main_metric="beauty"),
