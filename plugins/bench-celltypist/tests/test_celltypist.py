@@ -6,7 +6,6 @@ import logging
 import os
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,13 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-import scanpy
 from bench_celltypist.model import CellTypistModel
 from bench_celltypist.plugin import CellTypistConfig, bench_models
 from bench_celltypist.training import OneVsRest, train
-from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
+from bench.catalogue import catalogue
+from bench.data import canonical
 from bench.data.features import lognorm
 from bench.errors import BadInput
 from bench.specs import Cap, load_target
@@ -28,13 +27,8 @@ from bench.specs import Cap, load_target
 
 @pytest.fixture(scope="module")
 def cells() -> ad.AnnData:
-    """700 blood cells that scanpy ships; do not change them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an old file format
-        source: Any = ad.read_h5ad(Path(str(scanpy.__file__)).parent / "datasets" / "10x_pbmc68k_reduced.h5ad")
-    counts = np.rint(np.expm1(source.raw.X.toarray()) * source.obs["n_counts"].to_numpy()[:, None] / 1e4)
-    obs = pd.DataFrame({"cell_type": source.obs["bulk_labels"].astype(str)}, index=source.obs_names)
-    return ad.AnnData(sparse.csr_matrix(counts, dtype=np.float32), obs=obs, var=source.raw.var[[]].copy())
+    """700 blood cells that come with bench; do not change them."""
+    return canonical.load(catalogue().dataset("pbmc68k"))
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-import warnings
-from pathlib import Path
 from typing import Any
 
 import anndata as ad
@@ -16,32 +14,29 @@ import pytest
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
+from bench.catalogue import catalogue
+from bench.data import canonical
 from bench.data.features import ExpressionPCA
 from bench.errors import BadInput
 from bench.specs import Cap, load_target
 
 pytest.importorskip("scanorama", reason="scanorama is not installed: annoy, which it needs, wants a C++ compiler")
 
-import scanpy
 from bench_scanorama.model import ScanoramaModel
 from bench_scanorama.plugin import ScanoramaConfig, bench_models
 
 
 @pytest.fixture(scope="module")
 def cells() -> ad.AnnData:
-    """Cells that scanpy ships, in two batches by turns, each gene of the second thinned by a factor of its own."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an old file format
-        source: Any = ad.read_h5ad(Path(str(scanpy.__file__)).parent / "datasets" / "10x_pbmc68k_reduced.h5ad")
-    counts = np.rint(np.expm1(source.raw.X.toarray()) * source.obs["n_counts"].to_numpy()[:, None] / 1e4).astype(int)
+    """Cells that come with bench, in two batches by turns, each gene of the second thinned by a factor of its own."""
+    cells = canonical.load(catalogue().dataset("pbmc68k"))
+    counts = cells.X.toarray().astype(int)
     rng = np.random.default_rng(0)
     second = np.arange(len(counts)) % 2 == 1
     counts[second] = rng.binomial(counts[second], rng.uniform(0.2, 0.9, counts.shape[1]))
-    obs = pd.DataFrame(
-        {"batch": np.where(second, "b", "a"), "cell_type": source.obs["bulk_labels"].astype(str).to_numpy()},
-        index=source.obs_names,
-    )
-    return ad.AnnData(sparse.csr_matrix(counts, dtype=np.float32), obs=obs, var=source.raw.var[[]].copy())
+    cells.X = sparse.csr_matrix(counts, dtype=np.float32)
+    cells.obs["batch"] = np.where(second, "b", "a")
+    return cells
 
 
 def fitted(cells: ad.AnnData, seed: int = 0, **options: Any) -> ScanoramaModel:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import warnings
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-import scanpy
 from bench_xgboost import plugin
 from bench_xgboost.model import ROUNDS_UNWATCHED, XGBoostModel
 from bench_xgboost.plugin import XGBoostConfig, bench_models
-from scipy import sparse
 
+from bench.catalogue import catalogue
+from bench.data import canonical
 from bench.errors import BadInput
 from bench.specs import Cap, load_target
 
@@ -27,13 +25,8 @@ SHORT = {"max_rounds": 30}
 
 @pytest.fixture(scope="module")
 def cells() -> ad.AnnData:
-    """700 blood cells that scanpy ships; do not change them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an old file format
-        source: Any = ad.read_h5ad(Path(str(scanpy.__file__)).parent / "datasets" / "10x_pbmc68k_reduced.h5ad")
-    counts = np.rint(np.expm1(source.raw.X.toarray()) * source.obs["n_counts"].to_numpy()[:, None] / 1e4)
-    obs = pd.DataFrame({"cell_type": source.obs["bulk_labels"].astype(str)}, index=source.obs_names)
-    return ad.AnnData(sparse.csr_matrix(counts, dtype=np.float32), obs=obs, var=source.raw.var[[]].copy())
+    """700 blood cells that come with bench; do not change them."""
+    return canonical.load(catalogue().dataset("pbmc68k"))
 
 
 @pytest.fixture(scope="module")
