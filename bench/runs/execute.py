@@ -75,7 +75,8 @@ def execute(job: Job, output_path: Path, controls_path: Path, on_phase: Callable
         split=split_part(exam.split),
         scores=[as_part(s) for s in scores],
         controls=controls,
-        flags=suspicion.suspicions(scores, {k: [Score(**s) for s in v] for k, v in controls.items()}, task_spec),
+        flags=suspicion.collapse(output, task_spec)
+        + suspicion.suspicions(scores, {k: [Score(**s) for s in v] for k, v in controls.items()}, task_spec),
         phases=meter.seconds,
         wall_s=meter.wall,
         cells_per_s=meter.cells_per_second,

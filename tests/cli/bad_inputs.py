@@ -151,7 +151,7 @@ SESSIONS: dict[str, Session] = {
     ),
     "duplicate genes": file(edited(files.duplicate_genes)),
     "odd": Session(
-        "run --model fine,whole,half --task clustering --dataset x.h5ad --config c.yaml --executor inline",
+        "run --model fine,whole,half,collapsed --task clustering --dataset x.h5ad --config c.yaml --executor inline",
         OK,
         odd_data,
         plugins=("hazards",),
@@ -315,6 +315,7 @@ ROWS: dict[int, tuple[Row, ...]] = {
     43: (
         Row("grid", ("returned a constant embedding: every cell has the same vector",), "constant"),
         Row("grid", ("returned an embedding of width 0",), "nothing"),
+        Row("odd", ("suspect: collapsed · clustering · x: the embedding has collapsed: 76% of the cells",)),
     ),
     44: (Row("rogue", ("row order changed",)),),
     45: (Row("rogue", ("model uses labels",)),),

@@ -11,7 +11,7 @@ from bench.specs import Cap, DatasetSpec, ModelSpec
 
 WAYS = (
     *("fine", "crash", "exit", "killed", "hang", "hog", "raises"),
-    *("nan", "short", "constant", "nothing", "flat", "cube", "text", "objects", "whole", "half", "rogue"),
+    *("nan", "short", "constant", "nothing", "flat", "cube", "text", "objects", "whole", "half", "collapsed", "rogue"),
 )
 
 
@@ -147,6 +147,13 @@ class Whole(Fine):
 class Half(Fine):
     def embed(self, cells):
         return super().embed(cells).astype("float16")
+
+
+class Collapsed(Fine):
+    def embed(self, cells):
+        values = super().embed(cells)
+        values[len(values) // 4 :] = 0
+        return values
 
 
 class Rogue(Fine):

@@ -1,10 +1,14 @@
-"""A score no better than the negative control is flagged, with the reason."""
+"""A score no better than the negative control is flagged, with the reason; so is an embedding that is hardly one."""
 
 from __future__ import annotations
 
-from bench.runs.suspicion import suspicions
+import dataclasses
+
+import numpy as np
+
+from bench.runs.suspicion import collapse, suspicions
 from bench.specs import Cap, MetricSpec, TaskSpec
-from bench.tasks import Score
+from bench.tasks import Output, Score
 
 BIO, MIXING = MetricSpec("nmi", "", group="bio"), MetricSpec("ilisi", "", group="batch", floor="as-it-was")
 LOSS = MetricSpec("loss", "", higher_is_better=False, upper=None)
@@ -49,3 +53,23 @@ def test_an_aggregate_is_compared_metric_by_metric_with_its_own_floor() -> None:
 def test_what_is_not_defined_is_not_suspected() -> None:
     assert flags(task(BIO, main="nmi"), nmi=None) == []
     assert flags(task(BIO, MIXING, bio=0.6, batch=0.4), nmi=0.0) == []
+
+
+def embedding(same: int) -> Output:
+    """Ten cells, of which so many share a vector."""
+    values = np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32)
+    values[:same] = 1
+    return Output(tuple(map(str, range(10))), {"embedding": values})
+
+
+def test_an_embedding_that_is_one_vector_for_most_cells_is_suspect() -> None:
+    asked = task(BIO, main="nmi")
+    assert collapse(embedding(5), asked) == []
+    (flag,) = collapse(embedding(6), asked)
+    assert flag["kind"] == "suspect"
+    assert "the embedding has collapsed: 60% of the cells have the same vector" in flag["reason"]
+
+
+def test_most_cells_may_have_the_same_probabilities() -> None:
+    asked = dataclasses.replace(task(BIO, main="nmi"), needs=Cap.PREDICTS_LABELS)
+    assert collapse(embedding(10), asked) == []
