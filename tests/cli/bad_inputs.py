@@ -203,6 +203,7 @@ SESSIONS: dict[str, Session] = {
         FAILED,
         edited(files.distinct_types),
         ("hazards",),
+        slow=True,
     ),
     "rogue": Session("plugin check rogue", FAILED, plugins=("hazards",)),
     "plugins": Session("list models", OK, site=strangers),

@@ -115,6 +115,7 @@ def results(tmp_path: Path) -> Path:
     return tmp_path / stores.RESULTS
 
 
+@pytest.mark.slow  # it waits for the lock, as it should
 def test_an_index_that_another_process_holds_is_answered_around(bench: Bench, results: Path) -> None:
     stores.stored({"seed": 1})(results.parent)
     with filelock.FileLock(results / "bench.duckdb.lock"):

@@ -147,6 +147,7 @@ def test_an_embedding_of_the_file_is_scored_like_a_model(bench: Bench, tmp_path:
     assert next(s["value"] for s in mine["scores"] if s["metric"] == "asw") > 0.7
 
 
+@pytest.mark.slow
 def test_two_benches_share_a_results_folder(hazards: Path, tmp_path: Path) -> None:
     """The same question asked twice at once: both end well, each run has one visible result."""
     environment = {**os.environ, "PYTHONPATH": str(hazards)}

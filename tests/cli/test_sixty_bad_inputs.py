@@ -173,6 +173,7 @@ def test_hostile_names_are_stored_as_they_are_and_shown_as_text(
     assert "javascript:" not in page
 
 
+@pytest.mark.slow
 def test_the_log_of_a_failed_run_is_kept(meet: Callable[[str], tuple[Answer, Path]]) -> None:
     """Row 52."""
     error = made(meet("grid")[1])["raises"]["error"]
