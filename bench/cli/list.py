@@ -35,7 +35,10 @@ def list_(
         typer.echo(json.dumps({**content, "troubles": found.troubles()}, indent=1))
         return
     for name, rows in content.items():
-        tables.print_rows(rows, title=name)
+        away = [row["name"] for row in rows if row.get("here", "yes") != "yes"] if kind is None else []
+        tables.print_rows([row for row in rows if row["name"] not in away] if away else rows, title=name)
+        if away:  # an overview, and quick: a table of all of them takes longer than everything else here
+            typer.echo(f"{len(away)} more can be fetched (bench list datasets tells more): {', '.join(away)}")
     for trouble in found.troubles():
         typer.echo(f"bench: {trouble}", err=True)
 
