@@ -4,6 +4,8 @@ Two sources of noise are told apart. Independent units (donors, batches, perturb
 runs, so their differences are paired. Seeds: the same configuration run again with another seed. Both give a
 Student interval (Student 1908, doi:10.1093/biomet/6.1.1) of the difference at `LEVEL`; a difference is beyond
 noise where its interval leaves out 0. Each score is judged by itself: of many, some are beyond noise by chance.
+Folds count as independent, though their training parts overlap, which makes intervals somewhat too narrow
+(Nadeau and Bengio 2003, doi:10.1023/A:1024068626366).
 """
 
 from __future__ import annotations
