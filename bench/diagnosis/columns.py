@@ -37,9 +37,12 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "guideid", "guideidentity", "sgrna", "gene", "target", "targetgene", "genotype",
     ),
     "time_point": ("timepoint", "time", "day", "days", "hour", "hours", "stage", "timeh"),
-    "split": ("partition", "subset", "istrain"),
+    "split": ("split", "partition", "subset"),
 }  # fmt: skip
 """Role -> names its column goes by, lower-case letters and digits only, best first."""
+
+WORDS = {"split": frozenset({"train", "val", "test"})}
+"""Role -> the only values it takes; other roles take any."""
 
 CLUSTERS = frozenset({"clusters", "cluster", "seuratclusters", "louvain", "leiden", "assignedcluster"})
 """Names of clusterings: as labels they reward a model for repeating one."""
@@ -88,7 +91,8 @@ def candidates(case: Case, role: str) -> list[str]:
     """Columns of a name that the role goes by, best first, whose values could be those of the role."""
     obs = case.raw.obs
     most = min(MOST_VALUES, len(obs) / 2)
-    return [column for column in named_like(map(str, obs.columns), role) if 2 <= _n_values(obs[column]) <= most]
+    likely = [column for column in named_like(map(str, obs.columns), role) if 2 <= _n_values(obs[column]) <= most]
+    return [c for c in likely if role not in WORDS or WORDS[role] >= {str(value) for value in obs[c].dropna().unique()}]
 
 
 def named_like(columns: Iterable[str], role: str) -> list[str]:

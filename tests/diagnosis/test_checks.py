@@ -160,6 +160,14 @@ def clusters_only(data: ad.AnnData) -> None:
     data.obs = data.obs.rename(columns={"cell_type": "leiden"})
 
 
+def published_split(data: ad.AnnData) -> None:
+    data.obs["partition"] = np.resize(["train", "test"], data.n_obs)
+
+
+def other_words(data: ad.AnnData) -> None:
+    data.obs["subset"] = np.resize(["A", "B"], data.n_obs)
+
+
 def samples_only(data: ad.AnnData) -> None:
     data.obs = data.obs.rename(columns={"batch": "orig.ident", "donor": "patient"})
 
@@ -356,6 +364,13 @@ CASES: dict[str, Case_] = {
         "obs['patient'] (4 values) looks like donor",
         "--obs donor=patient",
     ),
+    "a published split": (
+        published_split,
+        "columns",
+        "note",
+        "obs['partition'] (2 values) looks like split",
+        "--obs split=partition",
+    ),
     "one type": (one_type, "labels", "warning", "obs['cell_type'] has one type only ('T')", ""),
     "rare": (rare_type, "labels", "note", "1 type of 4 with fewer than 10 cells: 'rare' (2)", ""),
     "unknown": (unknown_type, "labels", "note", "'Unknown' (", ""),
@@ -391,6 +406,12 @@ def test_what_does_no_harm_is_not_called_grave(change: Change) -> None:
     data = healthy()
     change(data)
     assert grave(found(data)) == []
+
+
+def test_a_split_is_told_by_its_words() -> None:
+    data = healthy()
+    other_words(data)
+    assert not [f for f in found(data) if "looks like split" in f.text]
 
 
 def test_two_faults_of_the_counts_are_two_findings() -> None:
