@@ -37,7 +37,7 @@ def train_cells(cells: ad.AnnData) -> ad.AnnData:
 
 
 @pytest.fixture(scope="module")
-def test_cells(cells: ad.AnnData) -> ad.AnnData:
+def asked_cells(cells: ad.AnnData) -> ad.AnnData:
     return cells[1::2].copy()
 
 
@@ -51,23 +51,25 @@ def accuracy(predicted: pd.DataFrame, cells: ad.AnnData) -> float:
     return float((predicted.idxmax(axis=1) == cells.obs["cell_type"]).mean())
 
 
-def test_types_are_recognised(train_cells: ad.AnnData, test_cells: ad.AnnData) -> None:
-    predicted = fitted(train_cells).predict(test_cells)
-    assert list(predicted.index) == list(test_cells.obs_names)
+def test_types_are_recognised(train_cells: ad.AnnData, asked_cells: ad.AnnData) -> None:
+    predicted = fitted(train_cells).predict(asked_cells)
+    assert list(predicted.index) == list(asked_cells.obs_names)
     assert list(predicted.columns) == sorted(train_cells.obs["cell_type"].unique())
     np.testing.assert_allclose(predicted.sum(axis=1), 1)
-    assert accuracy(predicted, test_cells) > 0.7  # the majority type is 34 % of the cells
+    assert accuracy(predicted, asked_cells) > 0.7  # the majority type is 34 % of the cells
 
 
-def test_best_match_is_the_one_celltypist_itself_annotates(train_cells: ad.AnnData, test_cells: ad.AnnData) -> None:
+def test_best_match_is_the_one_celltypist_itself_annotates(train_cells: ad.AnnData, asked_cells: ad.AnnData) -> None:
     model = fitted(train_cells)
     import celltypist
 
-    query = ad.AnnData(lognorm(test_cells.X), var=test_cells.var.copy(), obs=pd.DataFrame(index=test_cells.obs_names))
+    query = ad.AnnData(
+        lognorm(asked_cells.X), var=asked_cells.var.copy(), obs=pd.DataFrame(index=asked_cells.obs_names)
+    )
     annotated = celltypist.annotate(query, model._model)
-    assert list(annotated.predicted_labels["predicted_labels"]) == list(model.predict(test_cells).idxmax(axis=1))
+    assert list(annotated.predicted_labels["predicted_labels"]) == list(model.predict(asked_cells).idxmax(axis=1))
     shares = annotated.probability_matrix.div(annotated.probability_matrix.sum(axis=1), axis=0)
-    np.testing.assert_allclose(model.predict(test_cells)[shares.columns], shares, atol=1e-5)
+    np.testing.assert_allclose(model.predict(asked_cells)[shares.columns], shares, atol=1e-5)
 
 
 def test_each_class_is_a_binary_problem_of_its_own(train_cells: ad.AnnData) -> None:
@@ -77,46 +79,46 @@ def test_each_class_is_a_binary_problem_of_its_own(train_cells: ad.AnnData) -> N
     np.testing.assert_allclose(joint.decision_function(values)[:, 3], alone.decision_function(values), rtol=1e-4)
 
 
-def test_two_types_are_one_problem(train_cells: ad.AnnData, test_cells: ad.AnnData) -> None:
+def test_two_types_are_one_problem(train_cells: ad.AnnData, asked_cells: ad.AnnData) -> None:
     two = train_cells.obs["cell_type"].value_counts().index[:2]
     given = train_cells[train_cells.obs["cell_type"].isin(two)].copy()
-    asked = test_cells[test_cells.obs["cell_type"].isin(two)].copy()
+    asked = asked_cells[asked_cells.obs["cell_type"].isin(two)].copy()
     predicted = fitted(given).predict(asked)
     assert list(predicted.columns) == sorted(two)
     assert accuracy(predicted, asked) > 0.8  # the larger is 67 % of the cells, and the two are kin
 
 
-def test_one_type_is_certain(train_cells: ad.AnnData, test_cells: ad.AnnData) -> None:
+def test_one_type_is_certain(train_cells: ad.AnnData, asked_cells: ad.AnnData) -> None:
     given = train_cells[train_cells.obs["cell_type"] == "Dendritic"].copy()
-    predicted = fitted(given).predict(test_cells)
+    predicted = fitted(given).predict(asked_cells)
     assert list(predicted.columns) == ["Dendritic"]
     assert (predicted == 1).all().all()
 
 
 @pytest.mark.parametrize("options", [{}, {"feature_selection": True, "top_genes": 20}], ids=["plain", "selection"])
-def test_same_seed_same_bits(options: dict, train_cells: ad.AnnData, test_cells: ad.AnnData) -> None:
-    first, again = (fitted(train_cells, seed=5, **options).predict(test_cells) for _ in range(2))
+def test_same_seed_same_bits(options: dict, train_cells: ad.AnnData, asked_cells: ad.AnnData) -> None:
+    first, again = (fitted(train_cells, seed=5, **options).predict(asked_cells) for _ in range(2))
     pd.testing.assert_frame_equal(first, again, check_exact=True)
 
 
-def test_rows_and_genes_are_joined_by_name(train_cells: ad.AnnData, test_cells: ad.AnnData) -> None:
+def test_rows_and_genes_are_joined_by_name(train_cells: ad.AnnData, asked_cells: ad.AnnData) -> None:
     model = fitted(train_cells)
-    whole = model.predict(test_cells)
+    whole = model.predict(asked_cells)
     rng = np.random.default_rng(0)
-    order, genes = rng.permutation(test_cells.n_obs)[:60], rng.permutation(test_cells.n_vars)
-    pd.testing.assert_frame_equal(model.predict(test_cells[order]), whole.iloc[order], atol=1e-6)
-    pd.testing.assert_frame_equal(model.predict(test_cells[:, genes].copy()), whole, atol=1e-5)
+    order, genes = rng.permutation(asked_cells.n_obs)[:60], rng.permutation(asked_cells.n_vars)
+    pd.testing.assert_frame_equal(model.predict(asked_cells[order]), whole.iloc[order], atol=1e-6)
+    pd.testing.assert_frame_equal(model.predict(asked_cells[:, genes].copy()), whole, atol=1e-5)
     with pytest.raises(BadInput, match="genes the model was fitted on are not in these cells"):
-        model.predict(test_cells[:, 300:].copy())
+        model.predict(asked_cells[:, 300:].copy())
 
 
-def test_unlabelled_cells_are_no_class_and_not_learned_from(train_cells: ad.AnnData, test_cells: ad.AnnData) -> None:
+def test_unlabelled_cells_are_no_class_and_not_learned_from(train_cells: ad.AnnData, asked_cells: ad.AnnData) -> None:
     labels = train_cells.obs["cell_type"].to_numpy().astype(object)
     labels[np.arange(train_cells.n_obs) % 3 > 0] = None
     given = train_cells.copy()
     given.obs["cell_type"] = labels
     bare = train_cells[::3].copy()
-    pd.testing.assert_frame_equal(fitted(given).predict(test_cells), fitted(bare).predict(test_cells))
+    pd.testing.assert_frame_equal(fitted(given).predict(asked_cells), fitted(bare).predict(asked_cells))
 
 
 def test_no_labels_are_refused(train_cells: ad.AnnData) -> None:
@@ -138,10 +140,10 @@ def test_fewer_genes_on_request(train_cells: ad.AnnData) -> None:
     assert len(fitted(train_cells, n_genes=100)._model.features) == 100
 
 
-def test_cells_far_from_every_class_keep_finite_probabilities(train_cells: ad.AnnData, test_cells: ad.AnnData) -> None:
+def test_cells_far_from_every_class_keep_finite_probabilities(train_cells: ad.AnnData, asked_cells: ad.AnnData) -> None:
     model = fitted(train_cells)
     model._model.classifier.intercept_ -= 1e4
-    predicted = model.predict(test_cells)
+    predicted = model.predict(asked_cells)
     np.testing.assert_allclose(predicted.sum(axis=1), 1)
 
 

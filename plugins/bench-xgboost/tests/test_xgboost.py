@@ -35,7 +35,7 @@ def train_cells(cells: ad.AnnData) -> ad.AnnData:
 
 
 @pytest.fixture(scope="module")
-def test_cells(cells: ad.AnnData) -> ad.AnnData:
+def asked_cells(cells: ad.AnnData) -> ad.AnnData:
     return cells[1::2].copy()
 
 
@@ -49,26 +49,26 @@ def accuracy(predicted: pd.DataFrame, cells: ad.AnnData) -> float:
     return float((predicted.idxmax(axis=1) == cells.obs["cell_type"]).mean())
 
 
-def test_types_are_recognised(train_cells: ad.AnnData, test_cells: ad.AnnData) -> None:
-    predicted = fitted(train_cells, max_rounds=500).predict(test_cells)
-    assert list(predicted.index) == list(test_cells.obs_names)
+def test_types_are_recognised(train_cells: ad.AnnData, asked_cells: ad.AnnData) -> None:
+    predicted = fitted(train_cells, max_rounds=500).predict(asked_cells)
+    assert list(predicted.index) == list(asked_cells.obs_names)
     assert list(predicted.columns) == sorted(train_cells.obs["cell_type"].unique())
     np.testing.assert_allclose(predicted.sum(axis=1), 1)
-    assert accuracy(predicted, test_cells) > 0.7  # the majority type is 34 % of the cells
+    assert accuracy(predicted, asked_cells) > 0.7  # the majority type is 34 % of the cells
 
 
-def test_same_seed_same_bits(train_cells: ad.AnnData, test_cells: ad.AnnData) -> None:
-    first, again = (fitted(train_cells, seed=5).predict(test_cells) for _ in range(2))
+def test_same_seed_same_bits(train_cells: ad.AnnData, asked_cells: ad.AnnData) -> None:
+    first, again = (fitted(train_cells, seed=5).predict(asked_cells) for _ in range(2))
     pd.testing.assert_frame_equal(first, again, check_exact=True)
-    assert not first.equals(fitted(train_cells, seed=6).predict(test_cells))
+    assert not first.equals(fitted(train_cells, seed=6).predict(asked_cells))
 
 
-def test_it_stops_early_and_answers_with_the_best_round(train_cells: ad.AnnData, test_cells: ad.AnnData) -> None:
+def test_it_stops_early_and_answers_with_the_best_round(train_cells: ad.AnnData, asked_cells: ad.AnnData) -> None:
     model = fitted(train_cells, max_rounds=500, patience=3)
     rounds = model._booster.num_boosted_rounds()
     assert 1 < rounds < 200
-    assert accuracy(fitted(train_cells, max_rounds=1).predict(test_cells), test_cells) < accuracy(
-        model.predict(test_cells), test_cells
+    assert accuracy(fitted(train_cells, max_rounds=1).predict(asked_cells), asked_cells) < accuracy(
+        model.predict(asked_cells), asked_cells
     )
 
 
@@ -83,30 +83,30 @@ def test_validation_holds_out_whole_groups(train_cells: ad.AnnData, monkeypatch:
     assert len(set(groups[cuts[0]])) == 1
 
 
-def test_one_cell_per_type_is_enough(train_cells: ad.AnnData, test_cells: ad.AnnData) -> None:
+def test_one_cell_per_type_is_enough(train_cells: ad.AnnData, asked_cells: ad.AnnData) -> None:
     """Nothing can be spared for validation then."""
     shots = train_cells[~train_cells.obs["cell_type"].duplicated().to_numpy()].copy()
     model = fitted(shots, max_rounds=500)
     assert model._booster.num_boosted_rounds() == ROUNDS_UNWATCHED
-    assert model.predict(test_cells).shape == (test_cells.n_obs, shots.n_obs)
+    assert model.predict(asked_cells).shape == (asked_cells.n_obs, shots.n_obs)
 
 
-def test_one_type_is_certain(train_cells: ad.AnnData, test_cells: ad.AnnData) -> None:
+def test_one_type_is_certain(train_cells: ad.AnnData, asked_cells: ad.AnnData) -> None:
     given = train_cells[train_cells.obs["cell_type"] == "Dendritic"].copy()
-    predicted = fitted(given).predict(test_cells)
+    predicted = fitted(given).predict(asked_cells)
     assert list(predicted.columns) == ["Dendritic"]
     assert (predicted == 1).all().all()
 
 
-def test_rows_and_genes_are_joined_by_name(train_cells: ad.AnnData, test_cells: ad.AnnData) -> None:
+def test_rows_and_genes_are_joined_by_name(train_cells: ad.AnnData, asked_cells: ad.AnnData) -> None:
     model = fitted(train_cells)
-    whole = model.predict(test_cells)
+    whole = model.predict(asked_cells)
     rng = np.random.default_rng(0)
-    order, genes = rng.permutation(test_cells.n_obs)[:60], rng.permutation(test_cells.n_vars)
-    pd.testing.assert_frame_equal(model.predict(test_cells[order]), whole.iloc[order], atol=1e-6)
-    pd.testing.assert_frame_equal(model.predict(test_cells[:, genes].copy()), whole, atol=1e-6)
+    order, genes = rng.permutation(asked_cells.n_obs)[:60], rng.permutation(asked_cells.n_vars)
+    pd.testing.assert_frame_equal(model.predict(asked_cells[order]), whole.iloc[order], atol=1e-6)
+    pd.testing.assert_frame_equal(model.predict(asked_cells[:, genes].copy()), whole, atol=1e-6)
     with pytest.raises(BadInput, match="genes the model was fitted on are not in these cells"):
-        model.predict(test_cells[:, 300:].copy())
+        model.predict(asked_cells[:, 300:].copy())
 
 
 def test_zero_genes_means_all(train_cells: ad.AnnData) -> None:
@@ -114,14 +114,14 @@ def test_zero_genes_means_all(train_cells: ad.AnnData) -> None:
     assert len(fitted(train_cells, n_genes=100)._genes) == 100
 
 
-def test_unlabelled_cells_are_no_class(train_cells: ad.AnnData, test_cells: ad.AnnData) -> None:
+def test_unlabelled_cells_are_no_class(train_cells: ad.AnnData, asked_cells: ad.AnnData) -> None:
     labels = train_cells.obs["cell_type"].to_numpy().astype(object)
     labels[np.arange(train_cells.n_obs) % 3 > 0] = None
     given = train_cells.copy()
     given.obs["cell_type"] = labels
-    predicted = fitted(given).predict(test_cells)
+    predicted = fitted(given).predict(asked_cells)
     assert list(predicted.columns) == sorted({label for label in labels if label is not None})
-    assert accuracy(predicted, test_cells) > 0.6
+    assert accuracy(predicted, asked_cells) > 0.6
 
 
 def test_no_labels_are_refused(train_cells: ad.AnnData) -> None:
