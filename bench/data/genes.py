@@ -55,14 +55,11 @@ def canonical_var(var: pd.DataFrame, options: DataOptions, where: str, notices: 
     symbols = _column(var, SYMBOL_COLUMNS, ensembl=False)
     if options.gene_key or symbols is None:
         symbols = symbols if ensembl_names else index
-    ids = _column(var, ENSEMBL_COLUMNS, ensembl=True)
-    if ids is None and ensembl_names:
-        ids = index
-        notices.append("gene names look like Ensembl ids and are used as such.")
+    ids = _with_names(_column(var, ENSEMBL_COLUMNS, ensembl=True) or [""] * len(index), index, notices)
     return pd.DataFrame(
         {
             "gene_symbol": symbols or [""] * len(index),
-            "ensembl_id": _unversioned(ids or [""] * len(index), notices),
+            "ensembl_id": _unversioned(ids, notices),
             "feature_types": names.clean(_feature_types(var), f"{where}: feature type"),
         },
         index=pd.Index(index, dtype=object),
@@ -131,6 +128,15 @@ def _strings(column: pd.Series) -> list[str]:
     """Values as text, empty where missing."""
     texts = ["" if gone else str(value) for value, gone in zip(column.astype(object), column.isna(), strict=True)]
     return ["" if text.strip() in _MISSING_WORDS else text for text in texts]
+
+
+def _with_names(ids: list[str], index: list[str], notices: list[str]) -> list[str]:
+    """Ids, those that are missing taken from names that are ids: genes without a symbol often go by theirs."""
+    filled = [own or (name if _ENSEMBL.fullmatch(name) else "") for own, name in zip(ids, index, strict=True)]
+    taken = sum(new != own for new, own in zip(filled, ids, strict=True))
+    if taken:
+        notices.append(f"{taken:,} gene names are Ensembl ids and are used as such.")
+    return filled
 
 
 def _unversioned(ids: list[str], notices: list[str]) -> list[str]:

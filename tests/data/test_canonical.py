@@ -230,6 +230,12 @@ def test_a_missing_ensembl_id_is_empty_and_never_a_duplicate() -> None:
     assert data.var["ensembl_id"].tolist() == ["ENSG00000000001", "", "", ""]
 
 
+def test_genes_that_go_by_their_id_for_want_of_a_symbol_have_it_as_id() -> None:
+    data = canonical.canonicalise(cells(var=pd.DataFrame(index=["A", "B", "ENSG00000000003.2", "D"])), spec())
+    assert data.var["ensembl_id"].tolist() == ["", "", "ENSG00000000003", ""]
+    assert "1 gene names are Ensembl ids and are used as such." in data.uns["notices"]
+
+
 def test_a_column_of_other_ids_is_no_ensembl_column() -> None:
     data = canonical.canonicalise(
         cells(var=pd.DataFrame({"gene_id": ["1", "2", "3", "4"]}, index=list("ABCD"))), spec()
