@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 Level = Literal["error", "warning", "note", "ok"]
-LEVELS: tuple[Level, ...] = ("error", "warning", "note", "ok")
-"""Worst first. An error stops a run; a warning makes its scores mean less than they seem to."""
+"""An error stops a run; a warning makes its scores mean less than they seem to."""
 
 PLACEHOLDER = re.compile(r"(?i)(unknown|unassigned|unclassified|unannotated|undefined|undetermined|other|none|n/?a)")
 """What a table says where it has no value: read as a value all the same."""
@@ -44,8 +42,3 @@ def flag_in(message: str) -> str:
     """The first option, with its value, or download that a message advises; empty where it leaves something open."""
     match = _FLAG.search(message)
     return match[0] if match else ""
-
-
-def worst(findings: Sequence[Finding]) -> Level:
-    """The gravest level among findings; `"ok"` where there is none."""
-    return min((finding.level for finding in findings), key=LEVELS.index, default="ok")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bench.diagnosis import finding
-from bench.diagnosis.finding import Finding
 
 
 def test_a_flag_is_found_in_the_words_of_the_core() -> None:
@@ -16,8 +15,3 @@ def test_a_flag_is_found_in_the_words_of_the_core() -> None:
     assert finding.flag_in("leave the role out with --obs donor=.") == "--obs donor="
     assert finding.flag_in("their place with --layer.") == ""
     assert finding.flag_in("not on this machine: bench fetch dataset kang18 (9 MB).") == "bench fetch dataset kang18"
-
-
-def test_the_worst_level() -> None:
-    assert finding.worst([]) == "ok"
-    assert finding.worst([Finding("note", "x", ""), Finding("error", "x", ""), Finding("ok", "x", "")]) == "error"
