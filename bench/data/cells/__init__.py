@@ -1,0 +1,1 @@
+"""Cells for training: a memory-mapped store, made once of AnnData files, and what feeds a model from it."""

@@ -1,0 +1,60 @@
+"""How cells are made into batches: every choice a switch, those that contradict each other refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.config import option
+
+GeneChoice = Literal[
+    "nonzero_top", "nonzero_random", "all_random", "nonzero_and_zeros", "hvg_fixed", "hvg_weighted", "rank_top"
+]
+Corruption = Literal["none", "mask", "mcv", "binomial", "poisson", "gaussian"]
+View = Literal["none", "mcv", "binomial", "poisson", "gaussian", "genes"]
+
+EXPRESSED_ONLY: frozenset[str] = frozenset({"nonzero_top", "nonzero_random", "rank_top"})
+"""Choices that hold no gene without counts: its count is at least 1."""
+
+
+@dataclass(frozen=True)
+class CollatorConfig:
+    """What is made of a cell."""
+
+    length: int = option(1024, "gene tokens of a cell, padding included; of both cells with `previous`", low=1)
+    genes: GeneChoice = option("nonzero_random", "which genes of a cell become tokens")
+    zeros: float = option(1.0, "genes without counts per gene with counts, for nonzero_and_zeros", low=0, high=100)
+    expression: Literal["counts", "bins", "cell_bins", "rank"] = option(
+        "counts", "a gene's value: its counts, a bin with edges of the training cells or of the cell, its rank"
+    )
+    scale: Literal["raw", "depth"] = option("raw", "bins are of log1p counts, or of log1p counts per 10,000")
+    n_bins: int = option(50, "bins of the values above 0; bin 0 is no counts", low=2, high=1000)
+    corruption: Corruption = option("mask", "what is done to the cell that the model sees")
+    mask_low: float = option(0.5, "share of genes hidden by `mask`, at least", low=0, high=1)
+    mask_high: float = option(0.5, "at most; drawn for each cell", low=0, high=1)
+    mask_mix: bool = option(False, "of the masked 80 % hidden, 10 % replaced by another, 10 % left (BERT)")
+    hide: Literal["value", "gene"] = option("value", "what a masked token withholds")
+    score: Literal["hidden", "all"] = option("hidden", "tokens that enter the loss, with `mask`")
+    keep_low: float = option(0.5, "share of counts kept by `mcv` and `binomial`, at least", low=0.01, high=0.99)
+    keep_high: float = option(0.5, "at most; drawn for each cell", low=0.01, high=0.99)
+    noise: float = option(0.5, "standard deviation of `gaussian` noise on log1p counts", low=0, high=10)
+    view: View = option("none", "two views of each cell, for contrast: how they are made")
+    view_keep: float = option(0.75, "share of counts in each view, for `binomial`", low=0.01, high=0.99)
+    view_noise: float = option(0.5, "standard deviation of `gaussian` views on log1p counts", low=0, high=10)
+    previous: bool = option(False, "half of the tokens are of the cell of the previous time point")
+    covariates: tuple[str, ...] = option((), "columns of obs that the model sees")
+    labels: tuple[str, ...] = option((), "columns of obs that the model learns to name")
+
+    def __post_init__(self) -> None:
+        for low, high, name in ((self.mask_low, self.mask_high, "mask"), (self.keep_low, self.keep_high, "keep")):
+            if low > high:
+                raise ValueError(f"{name}_low={low} is above {name}_high={high}; swap them.")
+        shared = sorted(set(self.covariates) & set(self.labels))
+        if shared:
+            raise ValueError(f"column {shared[0]!r} is both a covariate, which is seen, and a label; choose one.")
+        if self.previous and self.length % 2:
+            raise ValueError(f"length={self.length} cannot be halved between two time points; make it even.")
+        if self.hide == "gene" and self.corruption != "mask":
+            raise ValueError(f"hide=gene withholds masked genes, but corruption={self.corruption} masks none.")
+        if self.mask_mix and self.corruption != "mask":
+            raise ValueError(f"mask_mix is for corruption=mask, not for {self.corruption}.")

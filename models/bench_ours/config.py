@@ -1,0 +1,79 @@
+"""Every switch of `ours`, as data: the architecture, the objectives, named sizes and presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.config import option
+
+Size = Literal["nano", "tiny", "small", "base", "large"]
+Likelihood = Literal["poisson", "ztp", "nb", "ztnb", "zinb", "mse", "bin_ce", "rank_ce", "id_ce"]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What the network looks like."""
+
+    size: Size = option("tiny", "width, layers, heads and hidden width, where these are not set")
+    width: int = option(0, "of a token; 0: by size", low=0)
+    layers: int = option(0, "blocks; 0: by size", low=0)
+    heads: int = option(0, "attention heads; 0: by size", low=0)
+    hidden: int = option(0, "of the gated feed-forward part; 0: by size", low=0)
+    gene_encoder: Literal["learned", "table"] = option("learned", "an embedding per gene, or a frozen table, projected")
+    gene_residual: bool = option(False, "add a learned embedding, at first 0, to the projected table")
+    expression_encoder: Literal["continuous", "binned", "rank", "soft"] = option("continuous", "how a value is read")
+    scale: Literal["raw", "depth"] = option("raw", "continuous and soft read log1p counts, or log1p counts per 10,000")
+    soft_bins: int = option(64, "entries of the codebook of `soft`", low=2)
+    n_bins: int = option(50, "bins of `binned`; bin 0 is no counts", low=2, high=1000)
+    rank_order: Literal["none", "embedding"] = option(
+        "embedding", "`rank` embeds the rank in log-spaced buckets, or leaves only the set of genes (as seed 003 did)"
+    )
+    rank_buckets: int = option(64, "of the rank embedding", low=2)
+    depth_token: bool = option(True, "a token of the total counts of the cell as seen")
+    covariates: tuple[str, ...] = option((), "columns of obs, a token each: batch, modality, perturbation ...")
+    labels: tuple[str, ...] = option((), "columns of obs to predict, a head each: cell_type, disease, sex ...")
+    label_tokens: bool = option(False, "each label is read off a token of its own, not off CLS")
+    label_hidden: int = option(0, "units of the hidden layer of a label head; 0: linear", low=0)
+    previous: bool = option(False, "[SEP] and segments for the cell of the previous time point")
+    attention: Literal["full", "generative"] = option(
+        "full", "generative: tokens attend to genes that are known, and to themselves"
+    )
+    qk_norm: bool = option(False, "normalise queries and keys")
+    dropout: float = option(0.0, "of attention and feed-forward output", low=0, high=0.9)
+    projection: int = option(128, "width in which views are contrasted", low=2)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is learned: a sum of weighted losses, a weight of 0 switching one off."""
+
+    pretext: Literal["none", "mlm", "mcv", "denoise"] = option(
+        "mlm", "masked genes, molecular cross-validation, or a full cell from a thinned one"
+    )
+    likelihood: Likelihood = option("nb", "of a predicted gene")
+    rate: Literal["free", "lib", "offset"] = option(
+        "free", "log rate: as it comes, as share of the counts of the same genes, or per 10,000 counts"
+    )
+    weight: float = option(1.0, "of the pretext", low=0)
+    generation: float = option(0.0, "weight of predicting every gene from CLS alone (bottleneck)", low=0)
+    contrast: Literal["none", "mcv", "binomial", "poisson", "gaussian", "genes"] = option(
+        "none", "how the two views of a cell are made that CLS tells apart from other cells'"
+    )
+    contrast_weight: float = option(1.0, "of the contrast", low=0)
+    temperature: float = option(0.1, "of the contrast", low=0.001, high=10)
+    label_weight: float = option(1.0, "of each label's cross-entropy", low=0)
+    ontologies: tuple[str, ...] = option((), "column=FILE (.obo, or .tsv of child and parent): labels form a hierarchy")
+    length: int = option(1024, "gene tokens", low=1)
+    genes: str = option("nonzero_random", "which genes become tokens, see CollatorConfig.genes")
+    zeros: float = option(1.0, "genes without counts per gene with counts, for nonzero_and_zeros", low=0, high=100)
+    mask_low: float = option(0.5, "share of masked genes, at least", low=0, high=1)
+    mask_high: float = option(0.5, "at most; drawn for each cell", low=0, high=1)
+    mask_mix: bool = option(False, "of the masked 80 % hidden, 10 % replaced, 10 % left (BERT)")
+    score: Literal["hidden", "all"] = option("hidden", "genes that enter the loss, with mlm")
+    noise_kind: Literal["binomial", "poisson", "gaussian"] = option("binomial", "how `denoise` spoils the cell")
+    keep_low: float = option(0.5, "share of counts seen, with mcv and binomial, at least", low=0.01, high=0.99)
+    keep_high: float = option(0.5, "at most; drawn for each cell", low=0.01, high=0.99)
+    noise: float = option(0.5, "standard deviation of gaussian noise on log1p counts", low=0, high=10)
+    view_keep: float = option(0.75, "share of counts in each binomial view", low=0.01, high=0.99)
+    view_noise: float = option(0.5, "standard deviation of gaussian views on log1p counts", low=0, high=10)
