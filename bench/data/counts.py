@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from scipy import sparse
 
+from bench.data.tally import Tally
 from bench.errors import BadInput, unknown
 
 if TYPE_CHECKING:
     import anndata as ad
     import pandas as pd
-
-LARGEST = 2**24
-"""Largest count float32 holds exactly together with all smaller ones."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,19 @@ class Look:
     """None where there are no numbers, or a damaged matrix."""
     fault: str
     """Why these are not counts; empty where every finite value is an integer."""
+    tally: Tally = field(default_factory=lambda: Tally(0))
+
+
+class _Seen(Protocol):
+    """What `choose` has to know of a place that was looked at."""
+
+    @property
+    def origin(self) -> str: ...
+    @property
+    def fault(self) -> str: ...
+
+
+Seen = TypeVar("Seen", bound=_Seen)
 
 
 def find(raw: ad.AnnData, layer: str, where: str) -> Counts:
@@ -65,20 +77,52 @@ def find(raw: ad.AnnData, layer: str, where: str) -> Counts:
         larger than float32 holds exactly.
     """
     sources = _sources(raw)
-    if layer and layer not in sources:
-        raise unknown(f"layer of {where}:", layer, sources)
-    looks: list[Look] = []
-    for stage in [[layer]] if layer else _stages(sources):
-        seen = [_look(name, sources[name][0]) for name in stage]
-        fit = [look for look in seen if not look.fault]
+    look = choose(sources, layer, lambda name: _look(name, sources[name][0]), where)
+    return _checked(look, raw, sources, layer=layer, where=where)
+
+
+def choose(places: Collection[str], layer: str, look: Callable[[str], Seen], where: str) -> Seen:
+    """The place that holds the counts, looking at no more places than is needed to know; see `find`.
+
+    Parameters
+    ----------
+    places
+        Names that `layer` takes.
+    look
+        Looks at a place.
+    """
+    if layer and layer not in places:
+        raise unknown(f"layer of {where}:", layer, places)
+    looks: list[Seen] = []
+    for stage in [[layer]] if layer else _stages(places):
+        seen = [look(name) for name in stage]
+        fit = [each for each in seen if not each.fault]
         if len(fit) > 1:
-            names = ", ".join(repr(look.origin) for look in fit)
+            names = ", ".join(repr(each.origin) for each in fit)
             raise BadInput(f"{where}: several layers hold integers ({names}); say which are counts with --layer.")
         if fit:
-            return _checked(fit[0], raw, sources, named=bool(layer), where=where)
+            return fit[0]
         looks += seen
-    found = "; ".join(f"{look.origin} {look.fault}" for look in looks) or "X is missing"
+    found = "; ".join(f"{each.origin} {each.fault}" for each in looks) or "X is missing"
     raise BadInput(f"{where}: {found}; give raw counts, and their place with --layer.")
+
+
+def require_counts(faults: list[str], where: str) -> None:
+    """Refuse integers that are no counts, for what `Tally.faults` found."""
+    if faults:
+        raise BadInput(f"{where}: {'; '.join(faults)}; give raw counts.")
+
+
+def notices(origin: str, layer: str, form: str) -> list[str]:
+    """What is to be said of where counts were found without being asked for there, and of what was converted.
+
+    Parameters
+    ----------
+    form
+        `"csr"`, `"csc"` or another that scipy knows.
+    """
+    found = [] if layer or origin == "X" else [f"counts taken from {origin!r}: X holds no integers."]
+    return found + ([f"converted {form.upper()} to CSR."] if form != "csr" else [])
 
 
 def survey(raw: ad.AnnData, layer: str = "") -> list[Look]:
@@ -98,18 +142,14 @@ def faults(look: Look, cells: pd.Index, genes: pd.Index) -> list[str]:
     cells, genes
         Names of its rows and columns.
     """
-    matrix, found = look.matrix, []
+    matrix = look.matrix
     assert matrix is not None  # as is said above
-    for bad, kind in (
-        (~np.isfinite(matrix.data), "NaN or infinite"),
-        (matrix.data < 0, "negative"),
-        (matrix.data > LARGEST, f"too large (above {LARGEST:,}) to be"),
-    ):
-        if bad.any():
-            cell, gene = _first(matrix, bad)
-            place = f"cell {str(cells[cell])!r}, gene {str(genes[gene])!r}"
-            found.append(f"{look.origin} has {np.count_nonzero(bad):,} {kind} values (first: {place})")
-    return found
+
+    def place(position: int) -> tuple[object, object]:
+        cell, gene = _place(matrix, position)
+        return cells[cell], genes[gene]
+
+    return look.tally.faults(look.origin, place)
 
 
 def _sources(raw: ad.AnnData) -> dict[str, tuple[Any, pd.DataFrame]]:
@@ -124,7 +164,7 @@ def _sources(raw: ad.AnnData) -> dict[str, tuple[Any, pd.DataFrame]]:
     return sources
 
 
-def _stages(sources: dict[str, Any]) -> list[list[str]]:
+def _stages(sources: Iterable[str]) -> list[list[str]]:
     stages = [["X"], ["counts"], [name for name in sources if name not in {"X", "counts", "raw"}], ["raw"]]
     return [[name for name in stage if name in sources] for stage in stages]
 
@@ -141,48 +181,23 @@ def _look(origin: str, values: Any) -> Look:
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()
-    return Look(origin, matrix, _not_integers(matrix))
-
-
-def _not_integers(matrix: sparse.csr_matrix) -> str:
-    """Why the finite values are not integers; empty where they are."""
-    if matrix.dtype.kind != "f":
-        return ""
-    values = matrix.data[np.isfinite(matrix.data)]
-    fractional = values != np.rint(values)
-    if not fractional.any():
-        return ""
-    low, high = (min(values.min(), 0), max(values.max(), 0)) if matrix.nnz < _size(matrix) else _range(values)
-    share = 100 * np.count_nonzero(fractional) / np.count_nonzero(values)
-    return f"is not integer counts (min {low:.4g}, max {high:.4g}, {share:.3g}% of its values non-integer)"
-
-
-def _size(matrix: sparse.csr_matrix) -> int:
-    return matrix.shape[0] * matrix.shape[1]
-
-
-def _range(values: np.ndarray) -> tuple[float, float]:
-    return values.min(), values.max()
+    tally = Tally(matrix.shape[0] * matrix.shape[1])
+    tally.add(matrix.data)
+    return Look(origin, matrix, tally.fault(), tally)
 
 
 def _checked(
-    look: Look, raw: ad.AnnData, sources: dict[str, tuple[Any, pd.DataFrame]], *, named: bool, where: str
+    look: Look, raw: ad.AnnData, sources: dict[str, tuple[Any, pd.DataFrame]], *, layer: str, where: str
 ) -> Counts:
     """The counts as float32, once they are known to be non-negative, finite and exact."""
     matrix, (values, var) = look.matrix, sources[look.origin]
     assert matrix is not None  # a look without a fault has a matrix
-    wrong = faults(look, raw.obs_names, var.index)
-    if wrong:
-        raise BadInput(f"{where}: {'; '.join(wrong)}; give raw counts.")
+    require_counts(faults(look, raw.obs_names, var.index), where)
     counts = sparse.csr_matrix(matrix, dtype=np.float32, copy=True)
     counts.eliminate_zeros()
-    notices = [] if named or look.origin == "X" else [f"counts taken from {look.origin!r}: X holds no integers."]
-    if getattr(values, "format", "csr") != "csr":
-        notices.append(f"converted {values.format.upper()} to CSR.")
-    return Counts(counts, var, look.origin, tuple(notices))
+    return Counts(counts, var, look.origin, tuple(notices(look.origin, layer, getattr(values, "format", "csr"))))
 
 
-def _first(matrix: sparse.csr_matrix, bad: np.ndarray) -> tuple[int, int]:
-    """Row and column of the first stored value that is marked."""
-    position = int(np.flatnonzero(bad)[0])
+def _place(matrix: sparse.csr_matrix, position: int) -> tuple[int, int]:
+    """Row and column of a stored value."""
     return int(np.searchsorted(matrix.indptr, position, side="right")) - 1, int(matrix.indices[position])
