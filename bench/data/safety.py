@@ -43,8 +43,13 @@ def needed_memory(path: Path) -> int:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
+def opened(path: Path, whole: bool = True) -> Iterator[h5py.File]:
     """Open an AnnData file for reading, having checked it.
+
+    Parameters
+    ----------
+    whole
+        Whether all of it is to be read; else only its tables, `obs` and `var`, must fit into memory.
 
     Raises
     ------
@@ -65,7 +70,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
                 _link(path, file, group)
                 if group not in file:
                     raise BadInput(f"{path} is HDF5 but not AnnData: no {group!r} group; give a .h5ad file.")
-            _require_memory(path, sum(_bytes(d) for d in _datasets(path, file)))
+            _require_memory(path, sum(_bytes(d) for d in _datasets(path, file) if whole or _is_table(d)))
         except (OSError, RuntimeError, KeyError) as error:  # h5py's own, on damaged structures
             raise BadInput(f"{path} is damaged ({_first_line(error)}); fetch or write it again.") from None
         yield file
@@ -171,6 +176,14 @@ def _inside(path: Path, dataset: h5py.Dataset) -> h5py.Dataset:
     if dataset.external or dataset.is_virtual:
         raise BadInput(f"refused: {path} stores data outside itself ({dataset.name}); write it again with anndata.")
     return dataset
+
+
+def _is_table(dataset: h5py.Dataset) -> bool:
+    """Whether it is of `obs` or `var`; anndata before 0.7 kept the words of their columns in `uns`."""
+    name = str(dataset.name)
+    return (
+        name.startswith("/raw/var/") or name.split("/")[1] in {"obs", "var", "raw.var"} or name.endswith("_categories")
+    )
 
 
 def _bytes(dataset: h5py.Dataset) -> int:
