@@ -49,10 +49,10 @@ def read(path: Path) -> Layout:
     with safety.opened(path) as file:
         try:
             return Layout(
-                n_obs=_length(file["obs"]),
-                obs=_columns(file["obs"]),
-                var=_columns(file["var"]),
-                layers=_layers(file),
+                n_obs=length(file["obs"]),
+                obs=columns(file["obs"]),
+                var=columns(file["var"]),
+                layers=layers(file),
                 modalities=_modalities(file["var"]),
                 study=_source(file, "study"),
                 species=_species(file),
@@ -75,7 +75,8 @@ def _index(table: Any) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def _length(table: Any) -> int:
+def length(table: Any) -> int:
+    """Number of rows of `obs` or `var`."""
     if _is_compound(table):
         return int(table.shape[0])
     index = table[_index(table)]
@@ -84,7 +85,8 @@ def _length(table: Any) -> int:
     return int(index.shape[0])
 
 
-def _columns(table: Any) -> tuple[str, ...]:
+def columns(table: Any) -> tuple[str, ...]:
+    """Names of the columns of `obs` or `var`, without the index."""
     hidden = {_index(table), "__categories"}
     if _is_compound(table):
         return tuple(name for name in table.dtype.names if name not in hidden)
@@ -92,14 +94,15 @@ def _columns(table: Any) -> tuple[str, ...]:
     return tuple(name for name in (*order, *(k for k in table if k not in order)) if name not in hidden)
 
 
-def _layers(file: h5py.File) -> tuple[str, ...]:
+def layers(file: h5py.File) -> tuple[str, ...]:
+    """Where counts could be, by the names that `--layer` takes."""
     raw = any(key in file for key in ("raw/X", "raw.X"))
     return (*(["X"] if "X" in file else []), *file.get("layers", ()), *(["raw"] if raw else []))
 
 
 def _modalities(var: Any) -> frozenset[str]:
     for column in modalities.COLUMNS:
-        if column in _columns(var):
+        if column in columns(var):
             return frozenset(modalities.modality(word, column) for word in _words(var, column))
     return frozenset({modalities.GENE_EXPRESSION})
 

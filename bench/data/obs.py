@@ -41,7 +41,7 @@ def canonical_obs(obs: pd.DataFrame, roles: Mapping[str, str], where: str, notic
     columns = {}
     for role, column in roles.items():
         require_column([str(name) for name in obs.columns], column, where)
-        columns[role] = _texts(obs[column], role, where, notices)
+        columns[role] = labels(obs[column], role, where, notices)
     named = sorted(role for role, column in roles.items() if role == column)
     if named:
         notices.append(f"roles read from columns of the same name: {', '.join(named)}.")
@@ -88,28 +88,41 @@ def _settle_unlabelled(count: int, options: DataOptions, where: str, notices: li
     notices.append(f"{count:,} cells without cell_type {fate}.")
 
 
-def _texts(column: pd.Series, role: str, where: str, notices: list[str]) -> np.ndarray:
-    """(n_cells,) object array of `str`, NaN where missing."""
+def labels(column: pd.Series, role: str, where: str, notices: list[str]) -> np.ndarray:
+    """A column as text: (n_cells,) object array of `str`, NaN where missing.
+
+    Parameters
+    ----------
+    role
+        What the column is, for notices.
+    notices
+        Where words were read as missing, that is appended.
+
+    Raises
+    ------
+    BadInput
+        If it holds neither text, numbers nor booleans throughout.
+    """
     try:
         codes, values = pd.factorize(column.astype(object))
     except TypeError:  # unhashable: lists, arrays
         codes, values = np.zeros(len(column), dtype=int), np.array([object()], dtype=object)
-    labels = np.empty(len(values) + 1, dtype=object)  # the last is for code -1: missing
-    labels[:] = [_text(value) for value in values] + [np.nan]
+    texts = np.empty(len(values) + 1, dtype=object)  # the last is for code -1: missing
+    texts[:] = [_text(value) for value in values] + [np.nan]
     kinds = {type(value) for value in values}
     mixed = str in kinds and len(kinds) > 1
-    bad = [k for k, value in enumerate(values) if labels[k] is None or (mixed and not isinstance(value, str))]
+    bad = [k for k, value in enumerate(values) if texts[k] is None or (mixed and not isinstance(value, str))]
     if bad:
         raise BadInput(
             f"{where}: obs column {str(column.name)!r} has mixed or unsupported values"
             f" ({', '.join(sorted(kind.__name__ for kind in kinds))}; first bad row"
             f" {int(np.flatnonzero(np.isin(codes, bad))[0])}); make it text throughout."
         )
-    spelled = [k for k, text in enumerate(labels) if isinstance(text, str) and text.strip() in MISSING_WORDS]
+    spelled = [k for k, text in enumerate(texts) if isinstance(text, str) and text.strip() in MISSING_WORDS]
     if spelled:
         notices.append(f"{role} is empty or 'nan' in {np.isin(codes, spelled).sum():,} cells: read as missing.")
-        labels[spelled] = np.nan
-    return labels[codes]
+        texts[spelled] = np.nan
+    return texts[codes]
 
 
 def _text(value: Any) -> str | None:
