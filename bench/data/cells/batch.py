@@ -25,7 +25,7 @@ class Draw:
     """int64 (n,) positions in the dataset, in order."""
     epoch: int = 0
     repeats: np.ndarray | None = None
-    """int64 (n,) where a cell may come several times in an epoch: which time this is; None: each comes once."""
+    """int64 (n,), telling the times apart where a cell may come several times in an epoch; None: it comes once."""
 
 
 @dataclass(frozen=True)

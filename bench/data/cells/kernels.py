@@ -43,10 +43,10 @@ def keys_of(cells: np.ndarray, epoch: int, repeats: np.ndarray, keys: np.ndarray
 
 
 @njit(cache=True, nogil=True)
-def permute(places: np.ndarray, size: int, key: np.uint64, permuted: np.ndarray) -> None:
+def permute(places: np.ndarray, size: int, key: int, permuted: np.ndarray) -> None:
     """Write the images (int64) of places, each below `size`, under a pseudo-random permutation of 0 to size - 1.
 
-    Nothing but the key (uint64) is kept of it: a Feistel network of `_ROUNDS` rounds permutes the numbers below the
+    Nothing but the key is kept of it: a Feistel network of `_ROUNDS` rounds permutes the numbers below the
     next power of two, and is walked along until the image is below `size`, which takes under two steps on average.
     Black, Rogaway (2002), Ciphers with arbitrary finite domains, https://doi.org/10.1007/3-540-45760-7_9.
     """
@@ -60,7 +60,7 @@ def permute(places: np.ndarray, size: int, key: np.uint64, permuted: np.ndarray)
         image = np.uint64(places[i])
         while True:
             high, low = image >> low_bits, image & low_mask
-            turned = key
+            turned = np.uint64(key)
             for _ in range(_ROUNDS // 2):
                 turned += _GOLDEN
                 high ^= mix(low + turned) & high_mask
