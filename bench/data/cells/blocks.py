@@ -155,7 +155,7 @@ def stored(where: str, indptr: Any, lines: int, indices: Any, data: Any) -> int:
         raise damaged(where, "its arrays do not belong together")
     last = int(indptr[lines])
     if int(indptr[0]) != 0 or not 0 <= last <= indices.shape[0]:
-        raise damaged(where, "its row ends are not those of its values")
+        raise damaged(where, "its ends are not those of its values")
     return last
 
 
