@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -41,8 +42,6 @@ class CellDataset(Dataset[Cells]):
         Which genes are read, and in what order they count.
     columns
         Columns of `obs` that come with the cells. A store without such a column has missing values there.
-    previous
-        Who precedes a cell in time, for `Cells.previous`.
 
     Raises
     ------
@@ -55,9 +54,10 @@ class CellDataset(Dataset[Cells]):
         stores: Sequence[CellStore],
         vocabulary: Vocabulary,
         columns: Sequence[str] = (),
-        previous: Previous | None = None,
     ) -> None:
-        self.stores, self.vocabulary, self.columns, self.previous = tuple(stores), vocabulary, tuple(columns), previous
+        self.stores, self.vocabulary, self.columns = tuple(stores), vocabulary, tuple(columns)
+        self.previous: Previous | None = None
+        """Gives the cell before each cell, for `Cells.previous`; see `preceded_by`."""
         self.starts = np.cumsum([0, *(store.n_cells for store in stores)])
         """int64 (stores + 1,): positions at which each store begins, and the number of cells."""
         self.categories = {column: _categories(self.stores, column) for column in columns}
@@ -96,6 +96,12 @@ class CellDataset(Dataset[Cells]):
             codes={column: reading.codes(reads, len(draw.cells), column) for column in self.columns},
             previous=None if self.previous is None else self.previous.of(draw.cells, keys),
         )
+
+    def preceded_by(self, previous: Previous) -> CellDataset:
+        """The same cells, each with one that precedes it in time."""
+        dataset = copy.copy(self)
+        dataset.previous = previous
+        return dataset
 
     @property
     def notices(self) -> tuple[str, ...]:

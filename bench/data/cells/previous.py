@@ -131,7 +131,7 @@ class EarlierMean:
 
 def _mean(dataset: CellDataset, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """Genes (int32) that any of the cells has, their mean counts (float32), and the mean total."""
-    sums, total = np.zeros(len(dataset.vocabulary.names)), 0.0
+    sums, total = np.zeros(len(dataset.vocabulary)), 0.0
     for start in range(0, len(cells), _CHUNK):
         read = dataset.__getitems__(cells[start : start + _CHUNK])
         sums += np.bincount(read.genes, weights=read.counts, minlength=len(sums))
