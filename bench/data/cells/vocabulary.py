@@ -1,0 +1,201 @@
+"""Which genes a model knows, in what order, and which genes of a store these are.
+
+Genes are told apart by Ensembl ids where every store has them, else by symbols. Files of both kinds side by side
+would be read as disjoint sets of genes, so they are refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from bench.atomic import replacing
+from bench.data.cells.store import CellStore
+from bench.errors import BadInput
+from bench.genes.identify import MOST, look
+from bench.genes.vocabulary import FEWEST, WORDS
+from bench.wording import counted, percent
+
+GeneKind = Literal["ensembl", "symbol"]
+
+_COLUMNS: dict[GeneKind, str] = {"ensembl": "ensembl_id", "symbol": "gene_symbol"}
+"""Where a store has names of a kind; the better kind first, as an id does not change its meaning."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Names of genes; a gene's position among them is its number in `Cells.genes` and in a model.
+
+    Raises
+    ------
+    BadInput
+        If there are no names, or one is empty or comes twice.
+    """
+
+    kind: GeneKind
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            raise BadInput("a vocabulary of no genes; give stores that share genes, or take their union.")
+        name, times = Counter(self.names).most_common(1)[0]
+        if times > 1 or "" in self.names:
+            what = f"{name!r} {times} times" if times > 1 else "a gene without a name"
+            raise BadInput(f"a vocabulary of {counted(len(self), 'gene')} holds {what}; write each once.")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @classmethod
+    def of(cls, stores: Sequence[CellStore], genes: Literal["union", "shared"] = "union") -> Vocabulary:
+        """The genes of some stores, sorted by name, so that the order of the stores does not matter.
+
+        Parameters
+        ----------
+        stores
+            At least one.
+        genes
+            Those of any store, or those of every one.
+
+        Raises
+        ------
+        BadInput
+            If the stores do not name their genes alike, or none is in all of them.
+        """
+        kind = _common_kind(stores)
+        sets = [set(_names(store, kind)) - {""} for store in stores]
+        names = reduce(set.union if genes == "union" else set.intersection, sets)
+        if not names:
+            raise BadInput(f"no gene is in all of {counted(len(stores), 'file')}; take the genes of any (union).")
+        return cls(kind, tuple(sorted(names)))
+
+    def remap(self, store: CellStore) -> np.ndarray:
+        """Position of each gene of a store, int32 (n_genes,), -1 where it is left out; no position comes twice.
+
+        Left out are genes that are not in the vocabulary, those without a name of its kind, and all but the first
+        of those that share one (see `notices`).
+
+        Raises
+        ------
+        BadInput
+            If fewer than `FEWEST` of the genes of the store, and of the vocabulary, are in both: names of another
+            kind or species.
+        """
+        names = _names(store, self.kind)
+        found = pd.Index(self.names).get_indexer(pd.Index(names))
+        found[pd.Index(names).duplicated()] = -1
+        known = int((found >= 0).sum())
+        if known < FEWEST * min(len(names), len(self)):
+            example = next((name for name in store.genes.index if name), "")
+            raise BadInput(
+                f"{_file(store)}: only {known:,} of {counted(len(names), 'gene')} (first: {example!r}) are among the"
+                f" {len(self):,} of the vocabulary, {WORDS[self.kind]} such as {self.names[0]!r}; give data of the"
+                f" same species, named alike (bench data prepare --map-genes {self.kind})."
+            )
+        return found.astype(np.int32)
+
+    def notices(self, stores: Sequence[CellStore]) -> list[str]:
+        """What is left out of stores, and stores that share hardly any gene with the others: a sentence each."""
+        names = [pd.Index(_names(store, self.kind)) for store in stores]
+        left_out = [text for store, own in zip(stores, names, strict=True) for text in self._left_out(store, own)]
+        return left_out + list(_strangers(stores, names))
+
+    @property
+    def sha256(self) -> str:
+        """Of kind, names and their order."""
+        return hashlib.sha256(json.dumps([self.kind, self.names]).encode()).hexdigest()
+
+    def write(self, path: Path) -> None:
+        """Write a Parquet file of one column, called as the kind is, in order."""
+        with replacing(path) as temporary:
+            pd.DataFrame({self.kind: list(self.names)}).to_parquet(temporary)
+
+    @classmethod
+    def read(cls, path: Path) -> Vocabulary:
+        """Read what `write` wrote.
+
+        Raises
+        ------
+        BadInput
+            If it is no such file.
+        """
+        try:
+            table = pd.read_parquet(path)
+        except (OSError, ValueError) as error:
+            reason = (str(error).splitlines() or [""])[0][:200]
+            raise BadInput(f"cannot read the vocabulary {path} ({reason}); give the one that was written.") from None
+        kinds = [kind for kind in _COLUMNS if [kind] == list(table.columns)]
+        if not kinds or not all(isinstance(name, str) for name in table[kinds[0]]):
+            raise BadInput(f"{path} is no vocabulary: it needs one column of names, called ensembl or symbol.")
+        return cls(kinds[0], tuple(table[kinds[0]]))
+
+    def _left_out(self, store: CellStore, names: pd.Index) -> Iterator[str]:
+        given = names[names != ""]
+        again = given[given.duplicated()]
+        missing, unknown = len(names) - len(given), int((~given.isin(self.names)).sum())
+        if missing:
+            yield f"{store.name}: {counted(missing, 'gene')} left out that have no name among {WORDS[self.kind]}."
+        if len(again):
+            yield f"{store.name}: {counted(len(again), 'gene')} left out that share a name (first: {again[0]!r})."
+        if unknown:
+            yield f"{store.name}: {counted(unknown, 'gene')} left out that are not in the vocabulary."
+
+
+def _names(store: CellStore, kind: GeneKind) -> list[str]:
+    """Names of a kind of all genes of a store, empty where missing."""
+    return store.genes[_COLUMNS[kind]].tolist()
+
+
+def _common_kind(stores: Sequence[CellStore]) -> GeneKind:
+    """The first kind of names that every store has for most of its genes."""
+    kinds = [[kind for kind in _COLUMNS if _has(store, kind)] for store in stores]
+    for kind in _COLUMNS:
+        if all(kind in having for having in kinds):
+            return kind
+    mend = "add what is missing with bench data prepare FILE --map-genes ensembl"
+    for store, having in zip(stores, kinds, strict=True):
+        if not having:
+            text = f"{_file(store)} names its genes neither by Ensembl ids nor by symbols throughout"
+            raise BadInput(f"{text} ({_described(store)}); {mend}.")
+    by_id, by_symbol = (_file(stores[kinds.index([kind])]) for kind in _COLUMNS)
+    raise BadInput(f"{by_id} names its genes by Ensembl ids alone and {by_symbol} by symbols alone; {mend}.")
+
+
+def _has(store: CellStore, kind: GeneKind) -> bool:
+    given = [name for name in _names(store, kind) if name]
+    forms = ("symbol", "date") if kind == "symbol" else ("ensembl",)
+    return len(given) >= MOST * store.n_genes and look(given).share(*forms) >= MOST
+
+
+def _described(store: CellStore) -> str:
+    """What the names of a store's genes are instead."""
+    looked = look(store.genes.index)
+    shares = f"{percent(looked.share('ensembl', 'versioned'))} ids, {percent(looked.share('symbol'))} symbols"
+    return f"{shares}; the first is {store.genes.index[0]!r}"
+
+
+def _strangers(stores: Sequence[CellStore], names: Sequence[pd.Index]) -> Iterator[str]:
+    """Notices of stores that share hardly any gene with the others: of another species, or spelled another way."""
+    holders = Counter(name for own in names for name in set(own) if name)
+    for store, own in zip(stores, names, strict=True):
+        unique = [name for name in set(own) if name]
+        shared = sum(holders[name] > 1 for name in unique)
+        others = len(holders) - len(unique) + shared
+        if shared < FEWEST * min(len(unique), others):
+            yield (
+                f"{store.name}: {shared:,} of {counted(len(unique), 'gene')} are in any other file; where the species"
+                " is the same, name them alike (bench data prepare --map-genes ensembl)."
+            )
+
+
+def _file(store: CellStore) -> str:
+    return store.source.name
