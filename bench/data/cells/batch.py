@@ -74,6 +74,9 @@ class Inputs:
     """Column of `obs` -> int64 (B,) codes, -1 where missing."""
     segments: Tensor | None = None
     """int64 (L,): 0 for the cell, 1 for the one of the previous time point; None without that."""
+    padded: bool = True
+    """False where `present` is known to be all True: without a mask attention is faster, and to look costs a wait for
+    the GPU."""
 
 
 @dataclass(frozen=True)
