@@ -179,3 +179,33 @@ def recode(rows: np.ndarray, places: np.ndarray, codes: np.ndarray, table: np.nd
             return i
         recoded[places[i]] = table[code if code >= 0 else len(table) - 1]
     return -1
+
+
+# ---- statistics of genes
+
+
+@njit(cache=True, nogil=True)
+def add_moments(genes: np.ndarray, values: np.ndarray, moments: np.ndarray) -> None:
+    """Add values of genes to their number, mean and sum of squared deviations, columns of `moments` (genes, 3).
+
+    Welford (1962), https://doi.org/10.1080/00401706.1962.10490022: nothing is lost where values hardly differ.
+    """
+    for j in range(len(genes)):
+        row = moments[genes[j]]
+        row[0] += 1.0
+        deviation = values[j] - row[1]
+        row[1] += deviation / row[0]
+        row[2] += deviation * (values[j] - row[1])
+
+
+@njit(cache=True, nogil=True)
+def add_to_bins(rows: np.ndarray, bits: np.ndarray, shift: int, lowest: int, bins: np.ndarray) -> None:
+    """Count float32 values above 0 by their leading bits: `bits` are theirs as uint32, `shift` of them do not matter.
+
+    `lowest` are the leading bits of the first column of `bins` (rows, n); what is below or above goes into the first
+    or last. `rows` are as many as there are values, or one for all.
+    """
+    last = bins.shape[1] - 1
+    for j in range(len(bits)):
+        column = np.int64(bits[j] >> np.uint32(shift)) - lowest
+        bins[rows[j if len(rows) > 1 else 0], min(max(column, 0), last)] += 1
