@@ -329,7 +329,8 @@ def poisson(state: np.uint64, mean: float) -> int:
 def drawn(kind: int, state: np.uint64, count: float, parameter: float) -> float:
     """What becomes of a count above 0, by one of the kinds below.
 
-    Counts may be means, as of a centroid: of their fraction, `BINOMIAL` keeps the expected part.
+    Counts may be means, as of a centroid: of their fraction, `BINOMIAL` keeps the expected part. They are float64: of
+    a count of a million, the logarithm in float32 is not exact enough to draw from.
     """
     if kind == BINOMIAL:
         whole = math.floor(count)
@@ -360,7 +361,7 @@ def resample(
         start = word(starts[i], purpose)
         for j in range(offsets[i], offsets[i + 1]):
             if counts[j] > 0:
-                resampled[j] = drawn(kind, word(start, genes[j]), counts[j], parameters[i])
+                resampled[j] = drawn(kind, word(start, genes[j]), np.float64(counts[j]), parameters[i])
             else:
                 resampled[j] = 0
 
@@ -626,7 +627,7 @@ def bin_by_edges(
     for i in range(len(sizes)):
         for k in range(sizes[i]):
             if values[i, k] > 0:
-                binned[i, k] = 1 + number_up_to(edges, math.log1p(values[i, k] * factors[i]), True)
+                binned[i, k] = 1 + number_up_to(edges, math.log1p(np.float64(values[i, k] * factors[i])), True)
 
 
 @compiled

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import anndata as ad
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 
+from bench.data.cells.batch import Cells
 from bench.data.cells.store import CellStore
 
 
@@ -46,3 +48,31 @@ def matrix_of() -> Callable[[CellStore], sparse.csr_matrix]:
         return sparse.csr_matrix((store.counts.astype("f4"), store.indices.astype("i4"), store.indptr), shape=shape)
 
     return read
+
+
+@pytest.fixture(scope="session")
+def cells_of() -> Callable[..., Cells]:
+    """Cells as a dataset hands them over: `cells_of(counts, totals=..., codes=..., first=0)`."""
+
+    def make(counts: Any, totals: np.ndarray | None = None, first: int = 0, **parts: Any) -> Cells:
+        matrix = sparse.csr_matrix(counts)
+        positions = np.arange(first, first + matrix.shape[0])
+        return Cells(
+            cells=positions,
+            offsets=matrix.indptr.astype(np.int64),
+            genes=matrix.indices.astype(np.int32),
+            counts=matrix.data.astype(np.float32),
+            totals=np.asarray(matrix.sum(axis=1) if totals is None else totals, dtype=np.float32).ravel(),
+            keys=(positions.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15),
+            **parts,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pbmc() -> sparse.csr_matrix:
+    """Counts of 700 real blood cells, 765 genes: the dataset `pbmc68k`."""
+    from bench_datasets import pbmc68k, plugin
+
+    return sparse.csr_matrix(pbmc68k.load(plugin._pbmc68k_path()).X)
