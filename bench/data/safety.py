@@ -70,8 +70,8 @@ def opened(path: Path, whole: bool = True) -> Iterator[h5py.File]:
                 _link(path, file, group)
                 if group not in file:
                     raise BadInput(f"{path} is HDF5 but not AnnData: no {group!r} group; give a .h5ad file.")
-            _require_memory(path, sum(_bytes(d) for d in _datasets(path, file) if whole or _is_table(d)))
-        except (OSError, RuntimeError, KeyError) as error:  # h5py's own, on damaged structures
+            _require_memory(path, sum(_bytes(d) * (whole or _is_table(d)) for d in _datasets(path, file)))
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # h5py's, on damaged structures
             raise BadInput(f"{path} is damaged ({_first_line(error)}); fetch or write it again.") from None
         yield file
 

@@ -120,6 +120,22 @@ def test_a_small_file_that_asks_for_much_memory_is_refused_before_reading(good: 
     assert "would need 5,960.5 GiB in memory" in refusal(good)
 
 
+def test_of_a_file_that_is_not_read_whole_only_the_tables_must_fit(good: Path) -> None:
+    with h5py.File(good, "a") as file:
+        file.create_dataset("layers/large", shape=(2_000_000_000, 400), dtype="f8", chunks=(1000, 100))
+    with safety.opened(good, whole=False) as file:
+        assert file["layers/large"].shape[0] == 2_000_000_000
+    with h5py.File(good, "a") as file:
+        file.create_dataset("obs/large", shape=(800_000_000_000,), dtype="f8", chunks=(1000,))
+    with pytest.raises(BadInput, match=r"would need 5,960\.5 GiB in memory"), safety.opened(good, whole=False):
+        pass
+
+
+def test_a_name_that_is_no_text_is_damage(good: Path) -> None:
+    good.write_bytes(good.read_bytes().replace(b"layers", b"layer\xff"))
+    assert "codec can't decode byte 0xff" in refusal(good)
+
+
 def test_one_large_dataset_under_many_names_counts_each_time(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(safety, "available_memory", lambda: 20 * 8_000_000)
     with h5py.File(good, "a") as file:
