@@ -67,7 +67,7 @@ class Dense:
     def values(self) -> Iterator[np.ndarray]:
         """See `Matrix`."""
         for block in self._parts():
-            yield block.ravel()
+            yield block.reshape(-1)
 
     def place(self, position: int) -> tuple[int, int]:
         """See `Matrix`."""
@@ -83,12 +83,12 @@ class Dense:
         return 0
 
     def _parts(self) -> Iterator[np.ndarray]:
-        """Whole chunks of the file where they are not too many cells: a chunk is unpacked at every visit."""
+        """Whole chunks of the file, up to four times `VALUES`: a chunk is unpacked anew at every visit."""
         step = max(1, VALUES // max(self.shape[1], 1))
         chunk = self.array.chunks[0] if self.array.chunks else 1
         step = max(step // chunk, 1) * chunk if chunk <= 4 * step else step
         for start in range(0, self.shape[0], step):
-            yield np.asarray(self.array[start : start + step])
+            yield native(self.array[start : start + step])
 
 
 @dataclass
@@ -136,16 +136,22 @@ class Rows:
         begin, end = int(ends[0]), int(ends[-1])
         if end - begin > max(VALUES, self.shape[1]):
             raise damaged(self.where, "a cell has more values than there are genes")
-        columns = np.asarray(self.indices[begin:end])
+        columns = native(self.indices[begin:end])
         require_within(self.where, columns, self.shape[1])
         shape = (len(ends) - 1, self.shape[1])
-        return sparse.csr_matrix((np.asarray(self.data[begin:end]), columns, ends - begin), shape=shape)
+        return sparse.csr_matrix((native(self.data[begin:end]), columns, ends - begin), shape=shape)
 
 
 def parts(array: Any, end: int) -> Iterator[np.ndarray]:
     """The first `end` entries of an array on disk, some at a time."""
     for start in range(0, end, VALUES):
-        yield np.asarray(array[start : min(start + VALUES, end)])
+        yield native(array[start : min(start + VALUES, end)])
+
+
+def native(values: np.ndarray) -> np.ndarray:
+    """Numbers that scipy can compute with: in this machine's byte order, halves as float32."""
+    half = values.dtype.kind == "f" and values.dtype.itemsize == 2
+    return np.asarray(values, dtype=np.float32 if half else values.dtype.newbyteorder("="))
 
 
 def stored(where: str, indptr: Any, lines: int, indices: Any, data: Any) -> int:

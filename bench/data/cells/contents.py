@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from bench.data import counts, genes, layout
+from bench.data import counts, genes
 from bench.data import obs as cells
 from bench.data.cells import places, tables
 from bench.data.cells.columns import Columns
@@ -61,8 +61,6 @@ def plan(file: h5py.File, layer: str, options: DataOptions, where: str) -> Plan:
     place = places.find(file, layer, where)
     matrix = place.matrix
     var = tables.read(file, place.var, where)
-    if matrix.shape != (layout.length(file["obs"]), len(var)):
-        raise BadInput(f"{where}: {place.origin} is {matrix.shape}, not as obs and var are long; write it again.")
     if 0 in matrix.shape:
         raise BadInput(f"{where} is empty: {matrix.shape[0]:,} cells x {matrix.shape[1]:,} genes; give one with both.")
 
@@ -74,7 +72,7 @@ def plan(file: h5py.File, layer: str, options: DataOptions, where: str) -> Plan:
     notices = counts.notices(place.origin, layer, "csc" if isinstance(matrix, Columns) else "csr")
     kept, membership = _genes(var, options, where, notices)
     per_entry = 6 + (2 if len(kept) <= 2**16 else 4)
-    codes = 4 * len(layout.columns(file["obs"]))
+    codes = 4 * tables.shape(file, "obs", where)[1]
     needed = place.tally.nonzero * per_entry + matrix.shape[0] * (_PER_CELL + codes) + matrix.scratch_bytes()
     return Plan(where, place, var, kept, membership, notices, needed)
 

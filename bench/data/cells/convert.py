@@ -121,7 +121,7 @@ def _convert(source: Path, target: Path, layer: str, options: DataOptions, about
             meta = contents.write(plan, file, options, folder)
             _require_same(source, about["source"])
             meta = {"format": FORMAT, "name": safe_name(stem(source)), **about, **meta}
-            (folder / META).write_text(json.dumps(meta, ensure_ascii=False, indent=1), encoding="utf-8")
+            (folder / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
             for path in (*folder.rglob("*"), folder):
                 flush(path)
             os.replace(folder, target)

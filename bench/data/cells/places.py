@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.data import counts, layout
-from bench.data.cells.blocks import Dense, Matrix, Rows, damaged
+from bench.data.cells import tables
+from bench.data.cells.blocks import Dense, Matrix, Rows
 from bench.data.cells.columns import Columns
 from bench.data.cells.progress import watched
 from bench.data.tally import Tally
@@ -38,7 +39,13 @@ def find(file: h5py.File, layer: str, where: str) -> Place:
     Whether they are negative, not finite or too large is in its `tally`.
     """
     items = _items(file)
-    return counts.choose(items, layer, lambda name: _look(name, items[name], f"{name} of {where}"), where)
+    n_cells = tables.shape(file, "obs", where)[0]
+
+    def look(name: str) -> Place:
+        item, var = items[name]
+        return _look(name, var, _matrix(item, f"{name} of {where}", (n_cells, tables.shape(file, var, where)[0])))
+
+    return counts.choose(items, layer, look, where)
 
 
 def _items(file: h5py.File) -> dict[str, tuple[Any, str]]:
@@ -54,28 +61,33 @@ def _items(file: h5py.File) -> dict[str, tuple[Any, str]]:
     return {name: item for name, item in found.items() if getattr(item[0], "shape", ()) is not None}  # None: no X
 
 
-def _look(name: str, item: tuple[Any, str], where: str) -> Place:
-    matrix = _matrix(item[0], where)
+def _look(origin: str, var: str, matrix: Matrix) -> Place:
     tally = Tally(matrix.shape[0] * matrix.shape[1])
     if matrix.dtype.kind not in "biuf":
-        return Place(name, item[1], matrix, tally, f"holds {matrix.dtype}, not numbers")
-    for values in watched(matrix.values(), f"checking {where}", matrix.stored, len):
+        return Place(origin, var, matrix, tally, f"holds {matrix.dtype}, not numbers")
+    for values in watched(matrix.values(), f"checking {matrix.where}", matrix.stored, len):
         tally.add(values)
-    return Place(name, item[1], matrix, tally, tally.fault())
+    return Place(origin, var, matrix, tally, tally.fault())
 
 
-def _matrix(item: Any, where: str) -> Matrix:
-    """A dense dataset, or a sparse group of this or an older way of writing one."""
+def _matrix(item: Any, where: str, shape: tuple[int, int]) -> Matrix:
+    """A dense dataset, or a sparse group of this or an older way of writing one, as large as its tables say.
+
+    Those have been found to fit into memory: so will a cell, or the ends of the genes.
+    """
     if not hasattr(item, "keys"):
-        if len(item.shape) != 2:
-            raise BadInput(f"{where} is no table of numbers, cells x genes; write the file again with anndata.")
+        _require_shape(where, item.shape, shape)
         return Dense(where, item)
-    form = str(item.attrs.get("encoding-type", item.attrs.get("h5sparse_format", ""))).removesuffix("_matrix")
-    shape = np.asarray(item.attrs.get("shape", item.attrs.get("h5sparse_shape", ())))
+    form = item.attrs.get("encoding-type", item.attrs.get("h5sparse_format", ""))
+    form = (form.decode(errors="replace") if isinstance(form, bytes) else str(form)).removesuffix("_matrix")
     forms: dict[str, type[Rows] | type[Columns]] = {"csr": Rows, "csc": Columns}
-    if form not in forms or shape.shape != (2,) or any(name not in item for name in ("data", "indices", "indptr")):
+    arrays = [item.get(name) for name in ("data", "indices", "indptr")]
+    if form not in forms or not all(hasattr(array, "dtype") for array in arrays):
         raise BadInput(f"{where} is no matrix as anndata writes it; write the file again with anndata.")
-    arrays = [item[name] for name in ("data", "indices", "indptr")]
-    if not all(hasattr(array, "dtype") for array in arrays):
-        raise damaged(where, "its arrays are groups")
-    return forms[form](where, (int(shape[0]), int(shape[1])), *arrays)
+    _require_shape(where, item.attrs.get("shape", item.attrs.get("h5sparse_shape", ())), shape)
+    return forms[form](where, shape, *arrays)
+
+
+def _require_shape(where: str, found: Any, shape: tuple[int, int]) -> None:
+    if tuple(np.asarray(found).tolist()) != shape:
+        raise BadInput(f"{where} is not as long and wide as obs and var; write the file again with anndata.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bench.data import layout
 from bench.data.obs import labels
 from bench.errors import BadInput
 
@@ -42,9 +43,7 @@ def read(file: h5py.File, name: str, where: str) -> pd.DataFrame:
     """
     import anndata as ad
 
-    item = file[name] if name in file else file.get(name.replace("/", "."))
-    if item is None:
-        raise BadInput(f"{where} has no {name}; write the file again with anndata.")
+    item = _item(file, name, where)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # old formats
@@ -57,6 +56,15 @@ def read(file: h5py.File, name: str, where: str) -> pd.DataFrame:
     if not isinstance(table, pd.DataFrame):
         raise BadInput(f"{name} of {where} is no table; write the file again with anndata.")
     return table
+
+
+def shape(file: h5py.File, name: str, where: str) -> tuple[int, int]:
+    """Number of rows and columns of a table, without reading it; raises as `read` does."""
+    item = _item(file, name, where)
+    try:
+        return layout.length(item), len(layout.columns(item))
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError):
+        raise BadInput(f"{name} of {where} is no table; write the file again with anndata.") from None
 
 
 def coded(obs: pd.DataFrame, where: str, notices: list[str]) -> list[Coded]:
@@ -100,9 +108,17 @@ def storable(obs: pd.DataFrame, codes: list[Coded]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=obs.index)
 
 
+def _item(file: h5py.File, name: str, where: str) -> Any:
+    """Group or dataset of a table; before anndata 0.7 `raw/var` was `raw.var`."""
+    item = file.get(name, file.get(name.replace("/", ".")))
+    if item is None:
+        raise BadInput(f"{where} has no {name}; write the file again with anndata.")
+    return item
+
+
 def _measures(column: pd.Series) -> bool:
-    """Whether a column holds numbers, booleans not among them."""
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    """Whether a column holds numbers of a kind that Parquet knows, booleans not among them."""
+    return pd.api.types.is_integer_dtype(column) or str(column.dtype).lower() in {"float32", "float64"}
 
 
 def _before_07(table: h5py.Dataset) -> pd.DataFrame:

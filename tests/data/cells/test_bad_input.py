@@ -89,7 +89,7 @@ def test_tables_of_another_length_are_refused(written: Write) -> None:
     path = written(sparse.csr_matrix(COUNTS))
     with h5py.File(path, "a") as file:
         file["X"].attrs["shape"] = (500, 201)
-    assert "X is (500, 201), not as obs and var are long" in refusal(path)
+    assert "is not as long and wide as obs and var" in refusal(path)
 
 
 def test_a_file_that_changed_since_its_conversion_is_noticed(written: Write) -> None:

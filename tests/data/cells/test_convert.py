@@ -94,13 +94,20 @@ def test_a_file_older_than_anndata_07_is_as_canonical_data(tmp_path: Path, matri
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array])
-@pytest.mark.parametrize("dtype", ["f8", "f4", "i8", "u1"])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i8", "u1", ">f4", "f2"])
 def test_counts_of_any_form_become_one_store(
     form: Any, dtype: str, written: Write, matrix_of: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (blocks, columns):
         monkeypatch.setattr(module, "VALUES", 50)
-    store = store_of(written(form(COUNTS.astype(dtype))))
+    path = written(form(COUNTS))
+    with h5py.File(path, "a") as file:
+        where = "X" if form is np.asarray else "X/data"
+        values, attributes = file[where][:].astype(dtype), dict(file[where].attrs)
+        del file[where]
+        file[where] = values
+        file[where].attrs.update(attributes)
+    store = store_of(path)
     np.testing.assert_array_equal(matrix_of(store).toarray(), COUNTS)
     assert (store.indptr.dtype, store.indices.dtype, store.counts.dtype) == (np.int64, np.uint16, np.uint16)
     assert ("converted CSC to CSR." in store.notices) is (form is sparse.csc_matrix)
@@ -115,7 +122,7 @@ def sources(draw: st.DrawFn) -> ad.AnnData:
     form = draw(st.sampled_from([np.asarray, sparse.csr_matrix, sparse.csc_matrix]))
     names = st.sampled_from(["CD3E", "CD4", "ENSG00000000001.2", "ENSG00000000002", "ñ"])
     labels = st.sampled_from(["T", "B", "", "nan", None, "🧬"])
-    obs = pd.DataFrame({"cell_type": draw(st.lists(labels, min_size=n, max_size=n))}, dtype=object)
+    obs = pd.DataFrame({"cell_type": pd.Categorical(draw(st.lists(labels, min_size=n, max_size=n)))})
     obs.index = pd.Index(draw(st.lists(st.sampled_from(["a", "b", "a-1"]), min_size=n, max_size=n)), dtype=object)
     var = pd.DataFrame(index=pd.Index(draw(st.lists(names, min_size=m, max_size=m)), dtype=object))
     if draw(st.booleans()):
