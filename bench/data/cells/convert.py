@@ -52,13 +52,15 @@ def store_of(source: Path, *, layer: str = "", options: DataOptions | None = Non
     """
     source = Path(source).expanduser().absolute()
     options = options or DataOptions()
+    safety.require_file(source)
+    stamp = _stamp(source)  # before its content is read: a change after that is noticed
     sha256 = file_sha256(source)
     key = _key(sha256, layer, options)
     target = cache_dir() / "stores" / key
     if not target.exists():
         with _alone(target, source):
             if not target.exists():
-                _convert(source, target, layer, options, {"identity": key, "source": _stamp(source, sha256)})
+                _convert(source, target, layer, options, {"identity": key, "source": {**stamp, "sha256": sha256}})
     return CellStore.of_content(target)
 
 
@@ -69,9 +71,10 @@ def _key(sha256: str, layer: str, options: DataOptions) -> str:
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
 
 
-def _stamp(source: Path, sha256: str) -> dict[str, Any]:
+def _stamp(source: Path) -> dict[str, Any]:
+    """What tells that a file may have changed."""
     state = source.stat()
-    return {"path": str(source), "size": state.st_size, "mtime_ns": state.st_mtime_ns, "sha256": sha256}
+    return {"path": str(source), "size": state.st_size, "mtime_ns": state.st_mtime_ns}
 
 
 @contextmanager
@@ -133,7 +136,8 @@ def _convert(source: Path, target: Path, layer: str, options: DataOptions, about
 
 
 def _require_same(source: Path, stamp: dict[str, Any]) -> None:
-    if _stamp(source, stamp["sha256"]) != stamp:
+    """Refuse a file that was written to since its content was first read."""
+    if {**stamp, **_stamp(source)} != stamp:
         raise BadInput(f"{source} has changed while it was converted; run the same command when it is complete.")
 
 

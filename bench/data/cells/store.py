@@ -132,6 +132,14 @@ class CellStore:
     def __getstate__(self) -> dict[str, Any]:
         return {name: self.__dict__[name] for name in self.__dataclass_fields__}
 
+    def _open_all(self) -> None:
+        """Have every array compared with the length and kind it should have."""
+        ends, _ = self.indptr, (self.indices, self.counts, self.totals)
+        if ends[0] != 0 or ends[-1] != self.nnz:
+            raise damaged(self.path, "indptr.npy does not end where the counts do")
+        for column in self.columns:
+            self.codes(column)
+
     def _array(self, file: str, length: int, *dtypes: type) -> np.ndarray:
         try:
             array = np.load(self.path / file, mmap_mode="r", allow_pickle=False)
@@ -174,10 +182,7 @@ def _read(path: Path) -> tuple[CellStore, dict[str, Any]]:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise damaged(path, f"{META}: {type(error).__name__} {error}") from None
-    if store.indptr[0] != 0 or store.indptr[-1] != store.nnz:
-        raise damaged(path, "indptr.npy does not end where the counts do")
-    for array in (store.indices, store.counts, store.totals, *(store.codes(column)[0] for column in store.columns)):
-        assert len(array)  # reading it has checked it
+    store._open_all()
     return store, meta
 
 

@@ -39,7 +39,7 @@ class NpyFile:
             self._file.close()
 
     def append(self, values: np.ndarray) -> None:
-        """Write the next values, (n,) integers that are not negative."""
+        """Write the next values, (n,) integers within the type but for large ones."""
         if self.dtype == np.uint16 and len(values) and values.max() > np.iinfo(np.uint16).max:
             self._widen()
         self._file.write(np.ascontiguousarray(values, dtype=self.dtype).data)
