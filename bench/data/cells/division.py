@@ -44,8 +44,6 @@ class PartsConfig:
 class Division:
     """Where the cells of a dataset go."""
 
-    by: str
-    """What groups are: a column, `"store"` or `"cells"`."""
     groups: Mapping[Part, tuple[str, ...]]
     """Those of `val` and `test`; none where cells are drawn at random."""
     numbers: Iterator[np.ndarray]
@@ -53,16 +51,16 @@ class Division:
 
 
 def division(dataset: CellDataset, config: PartsConfig) -> Division:
-    """Divide the cells of a dataset.
+    """Divide the cells of a dataset by what `config.by` says.
 
     Raises
     ------
     BadInput
         If there are too few groups, the column does not exist, or, when its blocks are read, a cell has no group.
     """
-    by = config.by or _best(dataset)
+    by = config.by
     if by == "cells":
-        return Division(by, {}, _cells(dataset, config))
+        return Division({}, _cells(dataset, config))
     if by == "store":
         names, keys = [store.name for store in dataset.stores], [store.identity for store in dataset.stores]
         part = _dealt(np.array([store.n_cells for store in dataset.stores]), np.argsort(keys), by, config)
@@ -76,11 +74,11 @@ def division(dataset: CellDataset, config: PartsConfig) -> Division:
         part = _dealt(sizes, np.arange(len(names)), by, config)
         numbers = (part[codes] for codes in _codes(plain, by))
     groups = {PARTS[n]: tuple(names[group] for group in np.flatnonzero(part == n)) for n in (1, 2)}
-    return Division(by, groups, numbers)
+    return Division(groups, numbers)
 
 
-def _best(dataset: CellDataset) -> str:
-    """The first of donor, batch and store of which there are several; else cells."""
+def best(dataset: CellDataset) -> str:
+    """What cells are divided by where nothing is asked for: see `PartsConfig.by`."""
     for role in GROUP_ROLES:
         if len({word for store in dataset.stores for word in store.categories.get(role, ())}) > 1:
             return role

@@ -14,7 +14,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import numpy as np
 from bench.atomic import flush
 from bench.data.cache import cache_dir
 from bench.data.cells.dataset import CellDataset
-from bench.data.cells.division import PARTS, Part, PartsConfig, division
+from bench.data.cells.division import PARTS, Part, PartsConfig, best, division
 from bench.data.cells.writer import NpyFile
 from bench.errors import BadInput
 from bench.wording import counted, listed
@@ -71,6 +71,7 @@ def divide(dataset: CellDataset, config: PartsConfig, folder: Path | None = None
     BadInput
         If there are too few groups, a cell has none, or the folder holds parts of other stores or made otherwise.
     """
+    config = replace(config, by=config.by or best(dataset))
     how = {"format": _FORMAT, "stores": [store.identity for store in dataset.stores], **vars(config)}
     identity = hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()
     folder = (folder or cache_dir() / "parts" / identity).absolute()
@@ -87,16 +88,24 @@ def _write(dataset: CellDataset, config: PartsConfig, how: Mapping[str, Any], fo
         divided = division(dataset, config)
         sizes = _write_positions(divided.numbers, temporary)
         _require_cells(sizes, config)
-        note = {"how": how, "by": divided.by, "groups": divided.groups, "sizes": sizes}
+        note = {"how": how, "groups": divided.groups, "sizes": sizes}
         (temporary / NOTE).write_text(json.dumps(note, ensure_ascii=False, indent=1), encoding="utf-8")
         for path in (*temporary.iterdir(), temporary):
             flush(path)
-        if not folder.exists():  # another process of the same training may have written the same
-            os.replace(temporary, folder)
+        _move(temporary, folder)
     except OSError as error:
         raise BadInput(f"cannot write parts to {folder}: {error.strerror or error}; see to the disk.") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _move(temporary: Path, folder: Path) -> None:
+    """Give a folder its name, unless another process of the same training was first: it has written the same."""
+    try:
+        os.replace(temporary, folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
 
 
 def _write_positions(numbers: Iterator[np.ndarray], folder: Path) -> dict[str, int]:
@@ -122,7 +131,7 @@ def _require_cells(sizes: Mapping[str, int], config: PartsConfig) -> None:
 def _read(folder: Path, how: Mapping[str, Any], identity: str) -> Parts:
     try:
         note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-        known, by, sizes = note["how"], str(note["by"]), note["sizes"]
+        known, sizes = note["how"], note["sizes"]
         groups = {part: tuple(map(str, note["groups"].get(part, ()))) for part in PARTS[1:]}
         positions = [np.load(folder / f"{part}.npy", mmap_mode="r", allow_pickle=False) for part in PARTS]
         whole = all(array.shape == (sizes[p],) for p, array in zip(PARTS, positions, strict=True))
@@ -137,7 +146,7 @@ def _read(folder: Path, how: Mapping[str, Any], identity: str) -> Parts:
     if not whole or any(array.dtype != np.int64 for array in positions):
         raise _damaged(folder, "the files of positions are not as they were written")
     train, val, test = map(np.asarray, positions)
-    return Parts(train, val, test, by, groups, identity)
+    return Parts(train, val, test, how["by"], groups, identity)
 
 
 def _damaged(folder: Path, reason: str) -> BadInput:

@@ -160,9 +160,26 @@ def test_parts_are_kept_and_read_again(dataset: Make, tmp_path: Path, monkeypatc
         np.testing.assert_array_equal(one, other)
         assert not one.flags.writeable
     note = json.loads((tmp_path / "parts" / NOTE).read_text())
-    assert note["how"]["by"] == ""
-    assert note["by"] == "donor"
+    assert note["how"]["by"] == "donor"
     assert sorted(p.name for p in tmp_path.iterdir() if "parts" in p.name) == ["parts"]
+
+
+def test_parts_are_the_same_whether_the_column_is_asked_for_or_found(dataset: Make) -> None:
+    data = dataset({"donor": [f"d{k % 9}" for k in range(50)]})
+    assert divide(data, PartsConfig()).identity == divide(data, PartsConfig(by="donor")).identity
+
+
+def test_two_processes_may_divide_at_once(dataset: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = dataset(60)
+
+    def slowly(*given: object) -> division.Division:
+        with monkeypatch.context() as patch:
+            patch.setattr("bench.data.cells.parts.division", division.division)
+            divide(data, PartsConfig(), tmp_path / "parts")  # the other one
+        return division.division(data, PartsConfig(by="cells"))
+
+    monkeypatch.setattr("bench.data.cells.parts.division", slowly)
+    require_partition(divide(data, PartsConfig(), tmp_path / "parts"), 60)
 
 
 def test_parts_of_other_files_or_made_otherwise_are_refused(dataset: Make, tmp_path: Path) -> None:
