@@ -1,4 +1,4 @@
-"""What the tests of `ours` share: the likelihoods once more, with 60 digits."""
+"""What the tests of `ours` share: real cells as training reads them, and the likelihoods once more, with 60 digits."""
 
 from __future__ import annotations
 
@@ -8,12 +8,28 @@ from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
+import anndata as ad
 import mpmath as mp
 import numpy as np
 import pytest
 
+from bench.data.cells.convert import store_of
+from bench.data.cells.dataset import CellDataset
+from bench.data.cells.vocabulary import Vocabulary
+
 Answer = tuple[Any, tuple[Any, ...]]
 """A negative log-likelihood and its gradient by each parameter."""
+
+
+@pytest.fixture(scope="session")
+def blood(pbmc: ad.AnnData, tmp_path_factory: pytest.TempPathFactory) -> CellDataset:
+    """The 700 blood cells and 765 genes of `pbmc` as training reads them, with their types."""
+    folder = tmp_path_factory.mktemp("blood")
+    pbmc.write_h5ad(folder / "blood.h5ad")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCH_CACHE_DIR", str(folder))
+        store = store_of(folder / "blood.h5ad")
+    return CellDataset([store], Vocabulary.of([store]), columns=("cell_type",))
 
 
 @pytest.fixture
