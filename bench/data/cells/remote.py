@@ -40,7 +40,7 @@ _STATE = (
     *("size", "ETag", "Content-MD5", "Last-Modified"),  # http
     *("LastModified", "VersionId"),  # s3, with size and ETag
     *("md5Hash", "generation", "updated"),  # gs
-    *("etag", "content_settings", "last_modified"),  # abfs
+    *("etag", "last_modified"),  # abfs
     *("created", "mtime"),  # memory, sftp
 )
 """What file systems of fsspec call that by which versions of a file are told apart."""
