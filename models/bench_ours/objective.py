@@ -164,7 +164,8 @@ class ObjectiveLoss(nn.Module):
         for column, label_loss in zip(self.classes, self._labels, strict=True):
             codes, logits = batch.targets.labels[column], model.decoder.label(column, states.labels[column])
             with _full_precision(logits):
-                yield f"label/{column}", Score(self.objective.label_weight, label_loss(logits, codes), codes >= 0)
+                loss = label_loss(logits, codes)
+            yield f"label/{column}", Score(self.objective.label_weight, loss, codes >= 0)
 
 
 def outputs(objective: Objective, architecture: Architecture) -> int:

@@ -115,9 +115,12 @@ def _zero_inflated(eta: Any, tau: Any, zeta: Any, k: int) -> Answer:
 
 
 REFERENCE: dict[str, Callable[..., Answer]] = {
-    "poisson": _poisson,
-    "ztp": _truncated_poisson,
-    "nb": _negative_binomial,
-    "ztnb": _truncated_negative_binomial,
-    "zinb": _zero_inflated,
+    name: lru_cache(None)(function)
+    for name, function in {
+        "poisson": _poisson,
+        "ztp": _truncated_poisson,
+        "nb": _negative_binomial,
+        "ztnb": _truncated_negative_binomial,
+        "zinb": _zero_inflated,
+    }.items()
 }

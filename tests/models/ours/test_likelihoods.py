@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from bench_ours import rules
 from bench_ours.likelihoods import ETA, LIKELIHOODS, TAU, core_dtype, log_rate
 
 COUNTED = ("poisson", "ztp", "nb", "ztnb", "zinb")
@@ -76,6 +77,11 @@ def test_outside_the_useful_range_the_loss_is_finite_and_still_leads_back(name: 
     assert gradient.isfinite().all()
     assert gradient[0, 0] > 0
     assert gradient[1, 0] < 0
+
+
+def test_the_rules_of_what_goes_together_know_what_each_likelihood_is_of() -> None:
+    assert {name for name, likelihood in LIKELIHOODS.items() if likelihood.truncated} == rules.TRUNCATED
+    assert {name for name, likelihood in LIKELIHOODS.items() if likelihood.rate} == rules.COUNTS
 
 
 def test_the_whole_range_of_dispersions_and_rates_is_inside() -> None:
