@@ -42,6 +42,7 @@ class CellLoader:
         start: str | None = None,
     ) -> None:
         self.dataset, self.sampler = dataset, sampler
+        self.batch_sampler = sampler  # Lightning looks for it by both names
         self._loader = DataLoader(
             dataset,
             batch_sampler=cast(Any, sampler),  # PyTorch's types know lists of numbers only, its code takes anything
@@ -62,6 +63,18 @@ class CellLoader:
         for batch in self._loader:
             self.sampler.advance()
             yield batch
+
+    @property
+    def _iterator(self) -> Any:
+        """Workers that wait for the next epoch: Lightning ends them by this name when it is done.
+
+        Left to the garbage collector they would be waited for, 5 seconds each.
+        """
+        return self._loader._iterator
+
+    @_iterator.setter
+    def _iterator(self, iterator: None) -> None:
+        self._loader._iterator = iterator
 
     def state_dict(self) -> dict[str, Any]:
         """Where the epoch stands after the last batch that was handed out."""
