@@ -58,3 +58,30 @@ class CollatorConfig:
             raise ValueError(f"hide=gene withholds masked genes, but corruption={self.corruption} masks none.")
         if self.mask_mix and self.corruption != "mask":
             raise ValueError(f"mask_mix is for corruption=mask, not for {self.corruption}.")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which cells come when."""
+
+    batch_size: int = option(64, "cells of a batch, on each device", low=1)
+    sampler: Literal["random", "block", "weighted", "bucket"] = option(
+        "random",
+        "order in training: at random; blocks of neighbours, for disks that seek slowly; cells of rare categories more"
+        " often; cells with similar numbers of genes together",
+    )
+    block: int = option(128, "neighbouring cells of `block`", low=1)
+    buffer: int = option(16_384, "cells that `block` mixes with each other", low=1)
+    weight_by: str = option("", "column of obs of which `weighted` draws rare categories more often")
+    scaler: float = option(10, "cells of a category below which `weighted` does not favour it further", low=0.001)
+    workers: int = option(0, "processes that prepare batches; 0: the one that trains", low=0)
+    genes: Literal["union", "shared"] = option("union", "genes of any file, or of every one")
+    layer: str = option("", "where the counts are in the files; empty: found by inspection")
+    time: str = option("time_point", "column of obs of time points, for `previous`")
+    time_order: tuple[str, ...] = option((), "the time points from first to last; empty: sorted, numbers by size")
+    lineage: tuple[str, ...] = option((), "columns of obs in which a cell and the previous one agree")
+    previous: Literal["cell", "mean"] = option("cell", "a cell of the previous time point, or the mean of all")
+
+    def __post_init__(self) -> None:
+        if (self.sampler == "weighted") != bool(self.weight_by):
+            raise ValueError("weight_by names a column for sampler=weighted; set both, or none.")
