@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.data.cells import kernels
 from bench.data.cells.corrupt import Rows
 from bench.data.cells.options import CollatorConfig, GeneChoice
-
-if TYPE_CHECKING:
-    from bench.data.cells.statistics import GeneStatistics
+from bench.data.cells.statistics import GeneStatistics
 
 NEED_STATISTICS: frozenset[GeneChoice] = frozenset({"hvg_fixed", "hvg_weighted", "rank_top"})
 """Choices that ask what the genes are like in the training cells."""
+_ORDERED: frozenset[GeneChoice] = frozenset({"nonzero_top", "rank_top", "nonzero_and_zeros"})
+"""Choices after which the place of a token says something of its counts."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,12 @@ class Tokens:
 class Chooser:
     """Chooses genes by what is seen of a row, never by what is to be predicted.
 
+    Where the order of tokens would tell what is hidden, a value or a gene, they are shuffled.
+
     Parameters
     ----------
     config
-        `genes` and `zeros` are read.
+        `genes`, `zeros`, `hide` and `length` are read.
     n_genes
         Of the vocabulary.
     statistics
@@ -44,6 +45,7 @@ class Chooser:
 
     def __init__(self, config: CollatorConfig, n_genes: int, statistics: GeneStatistics | None) -> None:
         self._name, self._zeros, self._n_genes = config.genes, config.zeros, n_genes
+        self._shuffles = config.genes in _ORDERED or config.hide == "gene"
         self._weights = np.ones(n_genes, dtype=np.float32)
         self._fixed = np.empty(0, dtype=np.int32)
         if statistics is not None and config.genes == "rank_top":
@@ -55,7 +57,10 @@ class Chooser:
 
     def __call__(self, rows: Rows, length: int) -> Tokens:
         """Choose at most `length` genes of each row."""
-        return _CHOICES[self._name](self, rows, length)
+        tokens = _CHOICES[self._name](self, rows, length)
+        if self._shuffles:
+            kernels.shuffle(rows.starts, tokens.entries, tokens.sizes)
+        return tokens
 
     def _nonzero_random(self, rows: Rows, length: int) -> Tokens:
         tokens = _empty(rows, length)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,11 +15,9 @@ from bench.data.cells.choose import Chooser
 from bench.data.cells.corrupt import Rows, spoiled, views
 from bench.data.cells.express import Expression, Read
 from bench.data.cells.options import CollatorConfig
+from bench.data.cells.statistics import GeneStatistics
 from bench.errors import BadInput
 from bench.wording import counted
-
-if TYPE_CHECKING:
-    from bench.data.cells.statistics import GeneStatistics
 
 
 class Collator:

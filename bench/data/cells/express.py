@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,14 +10,10 @@ from bench.data.cells import kernels
 from bench.data.cells.choose import Tokens, inverse_medians
 from bench.data.cells.corrupt import Rows
 from bench.data.cells.options import CollatorConfig
-
-if TYPE_CHECKING:
-    from bench.data.cells.statistics import GeneStatistics
+from bench.data.cells.statistics import DEPTH, GeneStatistics
 
 NEED_STATISTICS: frozenset[str] = frozenset({"bins", "rank"})
 """Expressions that ask what the genes are like in the training cells."""
-DEPTH = 1e4
-"""Counts to which `scale="depth"` brings every cell."""
 
 
 class Read(NamedTuple):

@@ -26,7 +26,7 @@ _LOW = np.uint64(2**32 - 1)
 
 BINOMIAL, POISSON, GAUSSIAN, GENES = range(4)
 """What may become of a count: some kept, drawn anew, noise on log1p, all of a gene's counts kept or none."""
-VIEW, KEEP, SPOIL, SHARE, CHOICE, ZEROS, MASK, MIX, TIES, WANTED_TIES = range(10)
+VIEW, KEEP, SPOIL, SHARE, CHOICE, ZEROS, ORDER, MASK, MIX, TIES, WANTED_TIES = range(11)
 """What the random numbers of a cell are for: a stream of their own for each."""
 
 compiled = njit(cache=True, nogil=True, error_model="numpy")  # division by 0 is inf: no branch in a loop
@@ -462,6 +462,13 @@ def entries_above_0(begin: int, end: int, counts: np.ndarray, items: np.ndarray)
 
 
 @compiled
+def put(items: np.ndarray, n: int, tokens: np.ndarray, i: int, at: int) -> None:
+    """Make n items tokens of cell i, from `at` on; a slice would do the same, and take a second to compile."""
+    for k in range(n):
+        tokens[i, at + k] = items[k]
+
+
+@compiled
 def choose_nonzero(
     starts: np.ndarray, offsets: np.ndarray, counts: np.ndarray, tokens: np.ndarray, sizes: np.ndarray
 ) -> None:
@@ -471,7 +478,7 @@ def choose_nonzero(
         n = entries_above_0(offsets[i], offsets[i + 1], counts, items)
         sizes[i] = min(n, tokens.shape[1])
         bring_to_front(items, n, sizes[i], word(starts[i], CHOICE))
-        tokens[i, : sizes[i]] = items[: sizes[i]]
+        put(items, sizes[i], tokens, i, 0)
 
 
 @compiled
@@ -495,7 +502,7 @@ def choose_top(
             gene = genes[items[k]]
             keys[k] = sortable(counts[items[k]] * weights[gene], word(start, gene))
         largest_to_front(keys, items, n, sizes[i])
-        tokens[i, : sizes[i]] = items[: sizes[i]]
+        put(items, sizes[i], tokens, i, 0)
 
 
 @compiled
@@ -516,7 +523,7 @@ def choose_nonzero_and_zeros(
         n = entries_above_0(offsets[i], offsets[i + 1], counts, items)
         k = min(n, max(1, round(length / (1.0 + ratio))))
         bring_to_front(items, n, k, word(starts[i], CHOICE))
-        tokens[i, :k] = items[:k]
+        put(items, k, tokens, i, 0)
         left = np.ones(n_genes, np.bool_)
         for j in range(offsets[i], offsets[i + 1]):
             left[genes[j]] = counts[j] <= 0
@@ -527,7 +534,7 @@ def choose_nonzero_and_zeros(
                 n += 1
         zeros = min(n, length - k, round(ratio * k))
         bring_to_front(others, n, zeros, word(starts[i], ZEROS))
-        tokens[i, k : k + zeros] = others[:zeros]
+        put(others, zeros, tokens, i, k)
         sizes[i] = k + zeros
 
 
@@ -539,7 +546,7 @@ def choose_any(starts: np.ndarray, n_genes: int, tokens: np.ndarray) -> None:
         for gene in range(n_genes):
             items[gene] = ~gene
         bring_to_front(items, n_genes, k, word(starts[i], CHOICE))
-        tokens[i] = items[:k]
+        put(items, k, tokens, i, 0)
 
 
 @compiled
@@ -558,7 +565,17 @@ def choose_weighted(starts: np.ndarray, weights: np.ndarray, tokens: np.ndarray)
             items[gene] = ~gene
             keys[gene] = sortable(weights[gene] / -math.log(1.0 - unit(bits)), bits)
         largest_to_front(keys, items, n, k)
-        tokens[i] = items[:k]
+        put(items, k, tokens, i, 0)
+
+
+@compiled
+def shuffle(starts: np.ndarray, tokens: np.ndarray, sizes: np.ndarray) -> None:
+    """Bring the tokens of each cell into random order."""
+    for i in range(len(starts)):
+        start = word(starts[i], ORDER)
+        for at in range(sizes[i] - 1, 0, -1):
+            other = below(word(start, at), at + 1)
+            tokens[i, at], tokens[i, other] = tokens[i, other], tokens[i, at]
 
 
 @compiled
@@ -598,11 +615,9 @@ def fill(
                 chosen[i, k], values[i, k], counts[i, k] = genes[token], seen[token], wanted[token]
             else:
                 chosen[i, k], values[i, k], counts[i, k] = ~token, 0, 0
-        present[i, : sizes[i]] = True
-        chosen[i, sizes[i] :] = 0
-        values[i, sizes[i] :] = 0
-        counts[i, sizes[i] :] = 0
-        present[i, sizes[i] :] = False
+            present[i, k] = True
+        for k in range(sizes[i], chosen.shape[1]):
+            chosen[i, k], values[i, k], counts[i, k], present[i, k] = 0, 0, 0, False
 
 
 @compiled
@@ -622,8 +637,7 @@ def number_up_to(edges: np.ndarray, value: float, with_equal: bool) -> int:
 def bin_by_edges(
     sizes: np.ndarray, values: np.ndarray, factors: np.ndarray, edges: np.ndarray, binned: np.ndarray
 ) -> None:
-    """Write the bin of log1p(value * factor of the cell): from 1 on, 0 for no counts."""
-    binned[:] = 0
+    """Write the bin of log1p(value * factor of the cell): from 1 on; `binned` is left 0 for no counts."""
     for i in range(len(sizes)):
         for k in range(sizes[i]):
             if values[i, k] > 0:
@@ -653,13 +667,13 @@ def bin_by_cell(
     values: np.ndarray,
     binned: np.ndarray,
 ) -> None:
-    """Write the bin of each value among the quantiles of all counts above 0 of its cell: from 1 on, 0 for no counts.
+    """Write the bin of each value among the quantiles of all counts above 0 of its cell: from 1 on.
 
-    A value between edges that are equal to it gets one of their bins at random, as in scGPT (`preprocess._digitize`,
-    https://github.com/bowang-lab/scGPT/blob/main/scgpt/preprocess.py). `shares` are those of the quantiles.
+    `binned` is left 0 for no counts. A value between edges that are equal to it gets one of their bins at random, as
+    in scGPT (`preprocess._digitize`, https://github.com/bowang-lab/scGPT/blob/main/scgpt/preprocess.py). `shares` are
+    those of the quantiles.
     """
     own, edges = np.empty(longest(offsets), np.float32), np.empty(len(shares), np.float64)
-    binned[:] = 0
     for i in range(len(starts)):
         n = 0
         for j in range(offsets[i], offsets[i + 1]):
@@ -681,7 +695,6 @@ def bin_by_cell(
 @compiled
 def rank(sizes: np.ndarray, chosen: np.ndarray, values: np.ndarray, weights: np.ndarray, ranked: np.ndarray) -> None:
     """Write the position of each token in descending order of value times the gene's weight, equals as they come."""
-    ranked[:] = 0
     for i in range(len(sizes)):
         n = sizes[i]
         keys = np.empty(n, np.uint64)

@@ -112,7 +112,7 @@ def test_the_fraction_of_a_mean_is_kept_in_proportion() -> None:
 
 @pytest.mark.parametrize("k", range(7))
 def test_every_set_of_k_is_brought_to_the_front_as_often(k: int) -> None:
-    sets = {chosen: 0 for chosen in combinations(range(6), k)}
+    sets = dict.fromkeys(combinations(range(6), k), 0)
     for number in range(150 * len(sets)):
         items = np.arange(6, dtype=np.int32)
         kernels.bring_to_front(items, 6, k, np.uint64(kernels.word(START, number)))
