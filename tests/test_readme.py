@@ -12,7 +12,10 @@ from pathlib import Path
 
 import anndata as ad
 import numpy as np
+import pytest
+import torch
 
+from bench.catalogue import catalogue
 from bench.data import canonical
 from bench.data.sets import describe_set
 
@@ -109,3 +112,18 @@ def test_the_commands_of_the_readme_exist() -> None:
         said = subprocess.run([BENCH, *verb, "--help"], capture_output=True, text=True, check=True).stdout
         for option in re.findall(r"--[a-z-]+", line):
             assert option in said, f"bench {' '.join(verb)} has no {option}"
+
+
+def test_the_training_of_the_readme_learns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    canonical.load(catalogue().dataset("pbmc68k")).write_h5ad(tmp_path / "my.h5ad")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache"))
+    code = block("python", "CellDataModule").replace('"tiny"', '"nano"').replace("length=512", "length=64")
+    torch.manual_seed(0)
+    totals: list[float] = []
+    exec(code + "    totals.append(losses.total.item())\n", {"totals": totals})
+    assert len(totals) == 700 * 8 // 10 // 64
+    assert totals[-1] < totals[0]
+    assert "divided at random" in capsys.readouterr().err
