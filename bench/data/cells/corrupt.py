@@ -66,27 +66,17 @@ def views(cells: Cells, keys: np.ndarray, config: CollatorConfig, seed: int, seg
     segment
         Tells cells apart that have the same key.
     """
-    number = 1 if config.view == "none" else 2
-    starts = [_starts(keys, seed, 2 * segment + view) for view in range(number)]
-    parts = [(cells.counts, cells.totals)] * number
+    first, second = (_whole(cells, keys, seed, 2 * segment + view) for view in (0, 1))
+    if config.view == "none":
+        return first
     if config.view in _THINNING_VIEWS:
         kind, complementary = _THINNING_VIEWS[config.view]
         shares = np.full(len(cells), 0.5 if complementary else config.view_keep)
-        parts = [_resampled(kind, kernels.VIEW, start, cells, shares) for start in starts[: 2 - complementary]]
-        if complementary:
-            counts, totals = parts[0]
-            parts.append((cells.counts - counts, cells.totals - totals))
-    counts, totals = (_stacked(list(arrays)) for arrays in zip(*parts, strict=True))
-    return Rows(
-        starts=_stacked(starts),
-        offsets=np.concatenate([cells.offsets, *[cells.offsets[1:] + cells.offsets[-1]] * (number - 1)]),
-        genes=_stacked([cells.genes] * number),
-        seen=counts,
-        wanted=counts,
-        seen_totals=totals,
-        wanted_totals=totals,
-        log_ratio=np.zeros(number * len(cells), dtype=np.float32),
-    )
+        counts, totals = _resampled(first, kind, kernels.VIEW, shares)
+        rest = cells.counts - counts, cells.totals - totals
+        first = _of_counts(first, counts, totals)
+        second = _of_counts(second, *(rest if complementary else _resampled(second, kind, kernels.VIEW, shares)))
+    return _stacked(first, second)
 
 
 def spoiled(rows: Rows, config: CollatorConfig) -> Rows:
@@ -98,7 +88,7 @@ def spoiled(rows: Rows, config: CollatorConfig) -> Rows:
     if config.corruption in _THINNINGS:
         shares = np.empty(len(rows))
         kernels.shares_of(rows.starts, kernels.SHARE, config.keep_low, config.keep_high, shares)
-        seen, totals = _resampled(_THINNINGS[config.corruption], kernels.KEEP, rows.starts, rows, shares)
+        seen, totals = _resampled(rows, _THINNINGS[config.corruption], kernels.KEEP, shares)
         rows = replace(rows, seen=seen, seen_totals=totals)
         if config.corruption == "mcv":
             rows = replace(
@@ -114,19 +104,45 @@ def spoiled(rows: Rows, config: CollatorConfig) -> Rows:
     return rows
 
 
-def _resampled(
-    kind: int, purpose: int, starts: np.ndarray, of: Cells | Rows, shares: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Counts drawn from those of cells, and the new totals: genes outside the vocabulary are drawn as one gene more."""
-    counts, totals = (of.counts, of.totals) if isinstance(of, Cells) else (of.seen, of.seen_totals)
-    drawn, sums = np.empty_like(counts), np.empty_like(totals)
-    kernels.resample(kind, purpose, starts, of.offsets, of.genes, counts, shares, drawn)
-    kernels.sums_of(of.offsets, counts, sums)
-    rest, drawn_rest = np.maximum(totals - sums, 0), np.empty_like(totals)
-    ends, outside = np.arange(len(starts) + 1), np.full(len(starts), -1, dtype=np.int32)
+def _whole(cells: Cells, keys: np.ndarray, seed: int, number: int) -> Rows:
+    """Cells as they are, with random numbers of their own for each `number`."""
+    starts, nothing = np.empty_like(keys), np.zeros(len(cells), dtype=np.float32)
+    kernels.starts_of(keys, seed, number, starts)
+    counts, totals = cells.counts, cells.totals
+    return Rows(starts, cells.offsets, cells.genes, counts, counts, totals, totals, nothing)
+
+
+def _of_counts(rows: Rows, counts: np.ndarray, totals: np.ndarray) -> Rows:
+    """The same rows with other counts, to be seen and to be predicted."""
+    return replace(rows, seen=counts, wanted=counts, seen_totals=totals, wanted_totals=totals)
+
+
+def _stacked(first: Rows, second: Rows) -> Rows:
+    """Rows of which all is seen that is to be predicted, one after the other."""
+    counts = np.concatenate([first.seen, second.seen])
+    totals = np.concatenate([first.seen_totals, second.seen_totals])
+    return Rows(
+        starts=np.concatenate([first.starts, second.starts]),
+        offsets=np.concatenate([first.offsets, second.offsets[1:] + first.offsets[-1]]),
+        genes=np.concatenate([first.genes, second.genes]),
+        seen=counts,
+        wanted=counts,
+        seen_totals=totals,
+        wanted_totals=totals,
+        log_ratio=np.concatenate([first.log_ratio, second.log_ratio]),
+    )
+
+
+def _resampled(rows: Rows, kind: int, purpose: int, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Counts drawn from those that are seen, and their totals: genes outside the vocabulary count as one more gene."""
+    drawn, sums = np.empty_like(rows.seen), np.empty_like(rows.seen_totals)
+    kernels.resample(kind, purpose, rows.starts, rows.offsets, rows.genes, rows.seen, shares, drawn)
+    kernels.sums_of(rows.offsets, rows.seen, sums)
+    rest, drawn_rest = np.maximum(rows.seen_totals - sums, 0), np.empty_like(sums)
+    ends, outside = np.arange(len(rows) + 1), np.full(len(rows), -1, dtype=np.int32)
     kind = kernels.BINOMIAL if kind == kernels.GENES else kind  # half of many genes have half of their counts
-    kernels.resample(kind, purpose, starts, ends, outside, rest, shares, drawn_rest)
-    kernels.sums_of(of.offsets, drawn, sums)
+    kernels.resample(kind, purpose, rows.starts, ends, outside, rest, shares, drawn_rest)
+    kernels.sums_of(rows.offsets, drawn, sums)
     return drawn, sums + drawn_rest
 
 
@@ -136,14 +152,3 @@ def _noisy(rows: Rows, purpose: int, deviation: float) -> Rows:
     deviations = np.full(len(rows), deviation)
     kernels.resample(kernels.GAUSSIAN, purpose, rows.starts, rows.offsets, rows.genes, rows.seen, deviations, noisy)
     return replace(rows, seen=noisy)
-
-
-def _starts(keys: np.ndarray, seed: int, number: int) -> np.ndarray:
-    starts = np.empty_like(keys)
-    kernels.starts_of(keys, seed, number, starts)
-    return starts
-
-
-def _stacked(arrays: list[np.ndarray]) -> np.ndarray:
-    """One array after the other; a single one as it is."""
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

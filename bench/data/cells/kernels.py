@@ -32,7 +32,7 @@ VIEW, KEEP, SPOIL, SHARE, CHOICE, ZEROS, ORDER, MASK, MIX, TIES, WANTED_TIES = r
 compiled = njit(cache=True, nogil=True, error_model="numpy")  # division by 0 is inf: no branch in a loop
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def mix(word: np.uint64) -> np.uint64:
     """A bijection of uint64 that spreads every bit over all: the finaliser of splitmix64.
 
@@ -47,7 +47,7 @@ def mix(word: np.uint64) -> np.uint64:
 # ---- which cells: order and keys
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def keys_of(cells: np.ndarray, epoch: int, repeats: np.ndarray, keys: np.ndarray) -> None:
     """Write uint64 keys: those of one epoch and repeat differ between any two cells, mix being a bijection.
 
@@ -59,7 +59,7 @@ def keys_of(cells: np.ndarray, epoch: int, repeats: np.ndarray, keys: np.ndarray
         keys[i] = mix(mix(of_epoch + repeat * _GOLDEN) + np.uint64(cells[i]) * _GOLDEN)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def permute(places: np.ndarray, size: int, key: int, permuted: np.ndarray) -> None:
     """Write the images (int64) of places, each below `size`, under a pseudo-random permutation of 0 to size - 1.
 
@@ -92,7 +92,7 @@ def permute(places: np.ndarray, size: int, key: int, permuted: np.ndarray) -> No
 # ---- cells out of a store
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def measure(
     rows: np.ndarray,
     places: np.ndarray,
@@ -122,7 +122,7 @@ def measure(
     return -1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def gather(
     places: np.ndarray,
     begins: np.ndarray,
@@ -167,7 +167,7 @@ def gather(
     return -1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def close_gaps(offsets: np.ndarray, ends: np.ndarray, genes: np.ndarray, values: np.ndarray) -> None:
     """Move every row to the end of the one before, in place, and set `offsets` to where they are."""
     at = np.int64(0)
@@ -181,7 +181,7 @@ def close_gaps(offsets: np.ndarray, ends: np.ndarray, genes: np.ndarray, values:
     offsets[len(ends)] = at
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def recode(rows: np.ndarray, places: np.ndarray, codes: np.ndarray, table: np.ndarray, recoded: np.ndarray) -> int:
     """Write the new codes of rows: `table` holds one per old code, and last that of -1.
 
@@ -270,7 +270,7 @@ def inverted(u: float, share: float, rise: float, fall: float) -> int:
 def binomial_btrs(state: np.uint64, n: int, p: float) -> int:
     """A draw of the binomial distribution, p in (0, 0.5], n * p at least 10.
 
-    Algorithm BTRS: Hormann (1993), The generation of binomial random variates,
+    Algorithm BTRS: Hörmann (1993), The generation of binomial random variates,
     https://doi.org/10.1080/00949659308811496.
     """
     q = 1.0 - p
@@ -299,7 +299,7 @@ def binomial_btrs(state: np.uint64, n: int, p: float) -> int:
 def poisson(state: np.uint64, mean: float) -> int:
     """A draw of the Poisson distribution.
 
-    From a mean of 10 by algorithm PTRS: Hormann (1993), The transformed rejection method for generating Poisson
+    From a mean of 10 by algorithm PTRS: Hörmann (1993), The transformed rejection method for generating Poisson
     random variables, https://doi.org/10.1016/0167-6687(93)90997-4.
     """
     if mean < _INVERTED:
@@ -752,7 +752,7 @@ def mask(
 # ---- statistics of genes
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def add_moments(genes: np.ndarray, values: np.ndarray, moments: np.ndarray) -> None:
     """Add values of genes to their number, mean and sum of squared deviations, columns of `moments` (genes, 3).
 
@@ -766,7 +766,7 @@ def add_moments(genes: np.ndarray, values: np.ndarray, moments: np.ndarray) -> N
         row[2] += deviation * (values[j] - row[1])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def add_to_bins(rows: np.ndarray, bits: np.ndarray, shift: int, lowest: int, bins: np.ndarray) -> None:
     """Count float32 values above 0 by their leading bits: `bits` are theirs as uint32, `shift` of them do not matter.
 
