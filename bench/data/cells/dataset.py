@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ from bench.data.cells.batch import Cells, Draw
 from bench.data.cells.reading import Part
 from bench.data.cells.store import CellStore
 from bench.errors import unknown
-from bench.wording import counted
+from bench.wording import counted, listed
 
 if TYPE_CHECKING:
     from bench.data.cells.vocabulary import Vocabulary
@@ -42,11 +42,14 @@ class CellDataset(Dataset[Cells]):
         Which genes are read, and in what order they count.
     columns
         Columns of `obs` that come with the cells. A store without such a column has missing values there.
+    categories
+        Column -> what its codes shall stand for, as a model has learned it: other words count as missing, and no
+        store needs to have the column. Columns that are not named here have the categories of the stores.
 
     Raises
     ------
     BadInput
-        If no store has one of the columns.
+        If no store has one of the columns, and its categories are not given.
     """
 
     def __init__(
@@ -54,14 +57,18 @@ class CellDataset(Dataset[Cells]):
         stores: Sequence[CellStore],
         vocabulary: Vocabulary,
         columns: Sequence[str] = (),
+        categories: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.stores, self.vocabulary, self.columns = tuple(stores), vocabulary, tuple(columns)
         self.previous: Previous | None = None
         """Gives the cell before each cell, for `Cells.previous`; see `preceded_by`."""
         self.starts = np.cumsum([0, *(store.n_cells for store in stores)])
         """int64 (stores + 1,): positions at which each store begins, and the number of cells."""
-        self.categories = {column: _categories(self.stores, column) for column in columns}
-        """Column -> what its codes stand for, sorted, those of all stores."""
+        given = categories or {}
+        self.categories = {
+            column: tuple(given[column]) if column in given else _categories(self.stores, column) for column in columns
+        }
+        """Column -> what its codes stand for; those of all stores, sorted, where they were not given."""
         seen: dict[bytes, np.ndarray] = {}
         self._parts = [self._part(store, seen) for store in self.stores]
 
@@ -105,13 +112,17 @@ class CellDataset(Dataset[Cells]):
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Stores that lack a column."""
-        return tuple(
-            f"{store.name} has no obs column {column!r}: it counts as missing for its {counted(store.n_cells, 'cell')}."
-            for column in self.columns
-            for store in self.stores
-            if column not in store.columns
-        )
+        """Columns that stores lack, and words that are not among the categories."""
+        told = []
+        for column, words in self.categories.items():
+            for store in self.stores:
+                unknown_words = sorted(set(store.categories.get(column, ())) - set(words))
+                if column not in store.columns:
+                    cells = counted(store.n_cells, "cell")
+                    told.append(f"{store.name} has no obs column {column!r}: it counts as missing for its {cells}.")
+                elif unknown_words:
+                    told.append(f"{store.name}: {column} {listed(unknown_words)} not known, which counts as missing.")
+        return tuple(told)
 
     def codes(self, column: str, cells: np.ndarray) -> np.ndarray:
         """Codes of one of `columns`, int64 (n,), -1 where missing, of the cells at some positions.
@@ -165,6 +176,6 @@ def _categories(stores: Sequence[CellStore], column: str) -> tuple[str, ...]:
 
 
 def _recoding(store: CellStore, column: str, words: tuple[str, ...]) -> np.ndarray:
-    """int64 codes among `words` by code in the store, that of a missing value (-1) last."""
+    """int64 codes among `words` by code in the store, -1 for other words, and last for a missing value."""
     number = {word: code for code, word in enumerate(words)}
-    return np.array([*(number[word] for word in store.categories[column]), -1], dtype=np.int64)
+    return np.array([*(number.get(word, -1) for word in store.categories[column]), -1], dtype=np.int64)

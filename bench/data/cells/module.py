@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import resource
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from bench.data.cells.dataset import CellDataset, Previous
 from bench.data.cells.loader import CellLoader
 from bench.data.cells.options import CollatorConfig, DataConfig
 from bench.data.cells.orders import AsStored, Blocks, Buckets, Order, Random, Weighted
+from bench.data.cells.origin import Origin
 from bench.data.cells.parts import Parts, PartsConfig, divide
 from bench.data.cells.previous import EarlierCell, EarlierMean, Lineages
 from bench.data.cells.progress import note
@@ -55,11 +57,13 @@ class CellDataModule(LightningDataModule):
         Genes in the order in which a model knows them; None: those of the data.
     statistics
         What a model was told of them in training; None: learned from the training cells, where the config needs it.
+    categories
+        Column of `obs` -> what its codes stand for, to a model; None: those of the data.
 
     Raises
     ------
     BadInput
-        From `setup`, or earlier `prepare_data`, if data are refused or lack what is asked of them.
+        If options contradict each other; from `setup`, if data are refused or lack what is asked of them.
     """
 
     def __init__(
@@ -72,11 +76,17 @@ class CellDataModule(LightningDataModule):
         seed: int = 0,
         vocabulary: Vocabulary | None = None,
         statistics: GeneStatistics | None = None,
+        categories: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         super().__init__()
         self.data, self.seed = [str(name) for name in data], seed
         self.config, self.options = config or CollatorConfig(), options or DataConfig()
-        self._parts_config, self._given, self.statistics = parts or PartsConfig(), vocabulary, statistics
+        self._parts_config, self._vocabulary, self._categories = parts or PartsConfig(), vocabulary, categories
+        self.statistics = statistics
+        thinned = {self.config.corruption, self.config.view} & {"mcv", "binomial"}
+        if self.config.previous and self.options.previous == "mean" and thinned:
+            text = f"{listed(sorted(thinned))} thins whole counts, which those of previous=mean are not"
+            raise BadInput(f"{text}; choose previous=cell, or another corruption and view.")
         self._resumed: Mapping[str, Any] | None = None
         self._training: CellLoader | None = None
 
@@ -100,6 +110,7 @@ class CellDataModule(LightningDataModule):
         self._training = self._loader(order, self.parts.train)
         if self._resumed is not None:
             self._training.load_state_dict(self._resumed)
+            self._resumed = None
         return self._training
 
     def val_dataloader(self) -> CellLoader | list[CellLoader]:
@@ -111,17 +122,15 @@ class CellDataModule(LightningDataModule):
         return self._mixed(self.parts.test)
 
     def predict_dataloader(self) -> CellLoader:
-        """All cells, as they are stored."""
-        return self._loader(AsStored(len(self.dataset)), np.arange(len(self.dataset)), complete=True)
+        """All cells as they are stored, none of their counts hidden, thinned or changed."""
+        plain = replace(self.config, corruption="none", view="none", hide="value", mask_mix=False)
+        collator = Collator(plain, len(self.vocabulary), self.seed, self.statistics)
+        return self._loader(AsStored(len(self.dataset)), None, complete=True, collator=collator)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where training stands, and what the data were."""
-        return {
-            "training": None if self._training is None else self._training.state_dict(),
-            "files": self._files(),
-            "vocabulary": self.vocabulary.sha256,
-            "parts": self.parts.identity,
-        }
+        """Where training stands, and what the data are."""
+        training = None if self._training is None else self._training.state_dict()
+        return {"training": training, "origin": self._origin.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on where a checkpoint was written; where it is only evaluated, the files may be others.
@@ -129,20 +138,16 @@ class CellDataModule(LightningDataModule):
         Raises
         ------
         BadInput
-            If the genes are others, or, in training, the files or how they are divided.
+            If genes or categories are others, or, in training, the files or how they are divided.
         """
-        if state_dict["vocabulary"] != self.vocabulary.sha256:
-            raise BadInput("the checkpoint knows other genes than these data have; give the vocabulary it came with.")
-        if self.trainer is not None and self.trainer.state.fn != TrainerFn.FITTING:
-            return
-        _require_same_files([tuple(file) for file in state_dict["files"]], self._files())
-        if state_dict["parts"] != self.parts.identity:
-            text = f"cells are divided by {self.parts.by} otherwise than for the checkpoint"
-            raise BadInput(f"{text}: it would be tested on cells it has seen; resume with the same val, test and seed.")
-        self._resumed = state_dict["training"]
+        self._origin.require_known(state_dict["origin"])
+        if self.trainer is None or self.trainer.state.fn == TrainerFn.FITTING:
+            self._origin.require_same(state_dict["origin"])
+            self._resumed = state_dict["training"]
 
-    def _files(self) -> list[tuple[str, str]]:
-        return [(store.name, store.identity) for store in self.dataset.stores]
+    @property
+    def _origin(self) -> Origin:
+        return Origin.of(self.dataset, getattr(self, "parts", None), (*self.config.covariates, *self.config.labels))
 
     @property
     def _rank(self) -> int:
@@ -155,8 +160,8 @@ class CellDataModule(LightningDataModule):
     def _open(self) -> None:
         _allow_open_files()
         stores = [_store(path, self.options.layer) for path in locate(self.data)]
-        self.vocabulary = self._given or Vocabulary.of(stores, self.options.genes)
-        self.dataset = CellDataset(stores, self.vocabulary, self._columns())
+        self.vocabulary = self._vocabulary or Vocabulary.of(stores, self.options.genes)
+        self.dataset = CellDataset(stores, self.vocabulary, self._columns(), self._categories)
         of_stores = [text for store in stores for text in store.notices]
         self._tell([*of_stores, *self.vocabulary.notices(stores), *self.dataset.notices])
 
@@ -189,14 +194,16 @@ class CellDataModule(LightningDataModule):
         among = np.concatenate([self.parts.train, cells]) if self.config.previous else cells
         return self._loader(Random(cells, self.seed), among, complete=True) if len(cells) else []
 
-    def _loader(self, order: Order, among: np.ndarray, complete: bool = False) -> CellLoader:
-        """A loader for this process; earlier cells are among some."""
+    def _loader(
+        self, order: Order, among: np.ndarray | None, complete: bool = False, collator: Collator | None = None
+    ) -> CellLoader:
+        """A loader for this process; earlier cells are among some (None: all)."""
         dataset = self.dataset.preceded_by(self._earlier(among)) if self.config.previous else self.dataset
         sampler = CellSampler(order, self.options.batch_size, rank=self._rank, world=self._world, complete=complete)
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return CellLoader(dataset, sampler, self.collator, workers=self.options.workers, pin_memory=on_gpu)
+        return CellLoader(dataset, sampler, collator or self.collator, workers=self.options.workers, pin_memory=on_gpu)
 
-    def _earlier(self, among: np.ndarray) -> Previous:
+    def _earlier(self, among: np.ndarray | None) -> Previous:
         options = self.options
         order = options.time_order or None
         lineages = Lineages(self.dataset, options.time, options.lineage, order=order, among=among)
@@ -225,14 +232,3 @@ def _order(options: DataConfig, dataset: CellDataset, cells: np.ndarray, seed: i
     if options.sampler == "bucket":
         return Buckets(cells, seed, lengths=dataset.lengths, batch=options.batch_size * world)
     return Random(cells, seed)
-
-
-def _require_same_files(theirs: Sequence[tuple[str, ...]], ours: Sequence[tuple[str, str]]) -> None:
-    if list(theirs) == list(ours):
-        return
-    names, our_names = ([name for name, _ in files] for files in (theirs, ours))
-    text = f"the checkpoint was trained on {listed(names)}, and the data are {listed(our_names)}"
-    if names == our_names:
-        changed = [name for (name, was), (_, now) in zip(theirs, ours, strict=True) if was != now]
-        text = f"{listed(changed)} changed since the checkpoint was written"
-    raise BadInput(f"{text}; resume with the same data, or begin anew.")

@@ -121,6 +121,17 @@ def test_a_column_that_no_store_has_is_refused(stores: list[CellStore]) -> None:
         CellDataset(stores, Vocabulary.of(stores), ("dnor",))
 
 
+def test_categories_that_a_model_has_learned_are_kept(stores: list[CellStore]) -> None:
+    learned = {"donor": ("dora", "zoe", "anna"), "sex": ("female", "male")}
+    dataset = CellDataset(stores, Vocabulary.of(stores), ("donor", "sex"), learned)
+    assert dataset.categories == learned
+    told = np.concatenate([store.obs["donor"].astype(object).fillna("nan") for store in stores])
+    expected = [{"dora": 0, "anna": 2}.get(word, -1) for word in told]
+    assert dataset.codes("donor", np.arange(80)).tolist() == expected
+    assert (dataset.codes("sex", np.arange(80)) == -1).all()
+    assert "first: donor ben, carl not known, which counts as missing." in dataset.notices
+
+
 def test_keys_tell_epochs_cells_and_repeats_apart(dataset: CellDataset) -> None:
     cells = np.arange(80)
     keys = [dataset.__getitems__(Draw(cells, epoch, np.full(80, time))).keys for epoch in (0, 1) for time in (0, 1)]

@@ -18,6 +18,7 @@ from bench.data.cells.module import CellDataModule
 from bench.data.cells.options import CollatorConfig, DataConfig
 from bench.data.cells.parts import PartsConfig
 from bench.data.cells.statistics import GeneStatistics
+from bench.data.cells.vocabulary import Vocabulary
 from bench.errors import BadInput
 
 Written = Callable[..., Path]
@@ -137,6 +138,12 @@ def test_cells_come_with_earlier_ones_of_parts_that_may_be_seen(files: list[Path
         assert set(earlier.cells) <= {-1, *data.parts.train}
 
 
+@pytest.mark.parametrize("thinning", [{"corruption": "mcv"}, {"view": "binomial"}])
+def test_mean_counts_are_not_thinned(files: list[Path], thinning: dict[str, str]) -> None:
+    with pytest.raises(BadInput, match=r"thins whole counts, which those of previous=mean are not; choose"):
+        module(files, {"previous": True, **thinning}, previous="mean")
+
+
 def test_a_model_is_given_new_data_in_its_own_vocabulary(files: list[Path]) -> None:
     trained = module(files, {"genes": "hvg_fixed"})
     options = DataConfig(batch_size=8)
@@ -145,6 +152,32 @@ def test_a_model_is_given_new_data_in_its_own_vocabulary(files: list[Path]) -> N
     other.setup("predict")
     assert other.vocabulary is trained.vocabulary
     assert cells_of(other.predict_dataloader()) == list(range(80))
+
+
+def test_nothing_is_hidden_where_all_cells_are_predicted(files: list[Path]) -> None:
+    data = module(files, {"length": 30, "mask_mix": True, "view": "mcv"})
+    for batch in data.predict_dataloader():
+        assert not batch.inputs.hidden.any()
+        assert torch.equal(batch.inputs.values, batch.targets.counts)
+        assert torch.equal(batch.inputs.values.sum(dim=1), batch.inputs.depth)
+
+
+def test_a_checkpoint_is_not_used_with_other_genes_or_categories(files: list[Path]) -> None:
+    trained = module(files)
+    state = trained.state_dict()
+    trained.load_state_dict(state)
+    fewer = CellDataModule(files[1:], trained.config, vocabulary=trained.vocabulary, categories={"cell_type": ["B"]})
+    fewer.setup()
+    with pytest.raises(BadInput, match="the checkpoint knows cell_type as B, NK, T, these data have B; give"):
+        fewer.load_state_dict(state)
+    same = CellDataModule(files[1:], trained.config, categories=state["origin"]["categories"])
+    same.setup()
+    with pytest.raises(BadInput, match="the checkpoint was trained on first, second, and the data are second"):
+        same.load_state_dict(state)
+    other = CellDataModule(files, trained.config, vocabulary=Vocabulary("symbol", trained.vocabulary.names[::-1]))
+    other.setup()
+    with pytest.raises(BadInput, match="the checkpoint knows other genes than these data have"):
+        other.load_state_dict(state)
 
 
 def test_without_validation_cells_there_is_no_validation(files: list[Path]) -> None:

@@ -134,7 +134,7 @@ def test_other_data_parts_or_order_are_not_resumed(
 ) -> None:
     checkpoint = tmp_path / "whole" / "step=3.ckpt"
     for data, words in (
-        (data_of(file, val=0.3), "divided by donor otherwise than for the checkpoint"),
+        (data_of(file, val=0.3), "the cells are divided otherwise than for the checkpoint"),
         (data_of(file, seed=1), "order: Random, seed 0, and now it is Random, seed 1"),
         (data_of(file, sampler="block"), "now it is Blocks, seed 0, blocks of"),
         (data_of(file, batch_size=7), "after 24 cells of an epoch, no whole number of steps of 7"),
