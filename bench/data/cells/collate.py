@@ -80,6 +80,7 @@ class Collator:
             target_depth=torch.from_numpy(rows.wanted_totals),
             covariates=_codes(cells, self.config.covariates, views),
             segments=torch.arange(self.config.length) // self._length if self.config.previous else None,
+            padded=not read.present.all(),
         )
         targets = Targets(
             genes=torch.from_numpy(read.target_genes),

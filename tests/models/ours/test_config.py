@@ -276,6 +276,14 @@ def test_every_switch_of_the_data_follows_from_architecture_and_objective() -> N
     assert [name for name in vars(default) if getattr(changed, name) == getattr(default, name)] == ["corruption"]
 
 
+def test_a_batch_says_whether_anything_in_it_is_padding(blood: CellDataset, statistics: GeneStatistics) -> None:
+    """Attention without a mask is faster."""
+    for length, padded in ((16, False), (700, True)):
+        inputs = batch_of((Architecture(), Objective(length=length)), blood, statistics).inputs
+        assert inputs.padded is padded
+        assert bool(inputs.present.all()) is not padded
+
+
 def test_heads_are_those_with_a_loss() -> None:
     assert heads(Objective()) == {"genes"}
     assert heads(Objective(pretext="none", generation=1.0, contrast="mcv")) == {"generation", "projection"}
