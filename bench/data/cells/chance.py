@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 
 import numpy as np
@@ -13,11 +14,9 @@ _ONCE = np.zeros(1, dtype=np.int64)
 
 @lru_cache(maxsize=64)
 def key(*numbers: int) -> int:
-    """A number of 63 bits that has nothing to do with that of other numbers (each from 0).
-
-    NumPy's `SeedSequence` hashes them, https://numpy.org/doc/stable/reference/random/bit_generators/index.html.
-    """
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    """A number of 63 bits that has nothing to do with that of other numbers, nor of more or fewer: of their SHA-256."""
+    digest = hashlib.sha256(repr([int(number) for number in numbers]).encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
 
 
 def shuffled(start: int, stop: int, size: int, key: int) -> np.ndarray:

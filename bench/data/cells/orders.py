@@ -57,7 +57,7 @@ class Order(ABC):
 
 
 class AsStored(Order):
-    """Cells as they are stored, in every epoch: for validation and prediction."""
+    """Cells as they are stored, in every epoch: for prediction."""
 
     def _rows(self, epoch: int, start: int, stop: int) -> np.ndarray:
         return np.arange(start, stop)
@@ -112,8 +112,8 @@ class Weighted(Order):
     """Cells drawn with replacement, those of rare categories more often; as many as there are cells.
 
     A cell's weight is scaler / (scaler + cells of its category): categories that are far rarer than `scaler` cells
-    are drawn as they are, those far commoner equally often. Cells without a category count as one.
-    jkobject/scDataLoader, `Dataset.get_label_weights` and `LabelWeightedSampler`.
+    are drawn as they are, those far commoner equally often. Cells without a category count as one. 8 bytes for each
+    cell are kept in memory. jkobject/scDataLoader, `Dataset.get_label_weights` and `LabelWeightedSampler`.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ _CHUNK = 1024
 
 
 class Lineages:
-    """Cells by lineage and time point. 16 bytes per cell are kept in memory.
+    """Cells by lineage and time point. 8 bytes for each cell are kept in memory.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class EarlierCell:
     """
 
     def __init__(self, dataset: CellDataset, lineages: Lineages, seed: int = 0) -> None:
-        self._dataset, self._lineages, self._key = dataset, lineages, key(seed, 3)
+        self._dataset, self._lineages, self._key = dataset, lineages, key(seed, 0)
 
     def of(self, cells: np.ndarray, keys: np.ndarray) -> Cells:
         """See `bench.data.cells.dataset.Previous`; `cells` of the result are -1 where there is none."""

@@ -52,6 +52,13 @@ def test_a_cell_comes_anywhere_and_after_any_other_one(size: int) -> None:
     assert stats.chisquare(np.bincount(steps.ravel(), minlength=size)[1:]).pvalue > 1e-4
 
 
+def test_keys_tell_numbers_and_how_many_they_are_apart() -> None:
+    numbers = [(), (0,), (0, 0), (0, 0, 0), (1, 0), (0, 1), (2**40,), (256, 1)]
+    keys = {key(*some) for some in numbers}
+    assert len(keys) == len(numbers)
+    assert all(0 <= one < 2**63 for one in keys)
+
+
 def test_uniform_numbers_are_uniform_and_of_their_number_alone() -> None:
     numbers = uniform(np.arange(20_000), key(5))
     assert stats.kstest(numbers, "uniform").pvalue > 1e-4
