@@ -26,7 +26,7 @@ from bench.data.cells.dataset import CellDataset
 from bench.data.cells.division import PARTS, Part, PartsConfig, best, division
 from bench.data.cells.writer import NpyFile
 from bench.errors import BadInput
-from bench.wording import counted, listed
+from bench.wording import counted, listed, percent
 
 NOTE = "parts.json"
 
@@ -46,12 +46,24 @@ class Parts:
     """Those of `val` and `test`; empty where cells are drawn at random."""
     identity: str
     """sha256 of the stores and of how they were divided: the same for the same parts."""
+    asked: Mapping[Part, float]
+    """Shares of cells that `val` and `test` were to have."""
 
     @property
     def notices(self) -> tuple[str, ...]:
         """What a reader of scores must know."""
         alike = "cells of one donor or batch are on several sides"
-        return (f"cells were divided at random: {alike}.",) if self.by == "cells" else ()
+        at_random = [f"cells were divided at random: {alike}."] if self.by == "cells" else []
+        return (*at_random, *self._far_off())
+
+    def _far_off(self) -> Iterator[str]:
+        """Parts of less than half or more than twice the share that was asked for."""
+        n = len(self.train) + len(self.val) + len(self.test)
+        for part, cells in zip(PARTS[1:], (self.val, self.test), strict=True):
+            share, asked = len(cells) / n, self.asked[part]
+            if not asked / 2 <= share <= 2 * asked:
+                what = f"{part} has {percent(share)} of the cells, not {percent(asked)}"
+                yield f"{what}: groups of by={self.by} are few or unequal."
 
 
 def divide(dataset: CellDataset, config: PartsConfig, folder: Path | None = None) -> Parts:
@@ -146,7 +158,7 @@ def _read(folder: Path, how: Mapping[str, Any], identity: str) -> Parts:
     if not whole or any(array.dtype != np.int64 for array in positions):
         raise _damaged(folder, "the files of positions are not as they were written")
     train, val, test = map(np.asarray, positions)
-    return Parts(train, val, test, how["by"], groups, identity)
+    return Parts(train, val, test, how["by"], groups, identity, {part: how[part] for part in PARTS[1:]})
 
 
 def _damaged(folder: Path, reason: str) -> BadInput:

@@ -96,6 +96,11 @@ def test_any_column_can_be_kept_together(dataset: Make) -> None:
     assert parts.notices == ()
 
 
+def test_parts_that_are_far_from_what_was_asked_are_told_of(dataset: Make) -> None:
+    parts = divide(dataset({"donor": ["a"] * 50 + ["b"] * 40 + ["c"] * 10}), PartsConfig())
+    assert parts.notices == ("val has 40 % of the cells, not 10 %: groups of by=donor are few or unequal.",)
+
+
 def test_a_donor_of_two_files_is_on_one_side(dataset: Make) -> None:
     donors = [f"d{k % 6}" for k in range(60)]
     parts = divide(dataset({"donor": donors}, {"donor": donors[::-1]}), PartsConfig())
