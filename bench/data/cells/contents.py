@@ -86,9 +86,9 @@ def write(plan: Plan, file: h5py.File, options: DataOptions, folder: Path) -> di
         If no cell is left, or cells are empty under `strict`.
     """
     notices = list(plan.notices)
-    kept, nnz = _write_matrix(plan, file, folder)
-    obs = tables.read(file, "obs", plan.where)
+    obs = tables.read(file, "obs", plan.where)  # before the counts: a table that is refused is so at once
     obs.index = cells.cell_names(obs, plan.where, notices)
+    kept, nnz = _write_matrix(plan, file, folder)
     kept = cells.wanted(pd.DataFrame(index=obs.index), kept, options, plan.where, notices)
     obs = obs[kept]
     codes = tables.coded(obs, plan.where, notices)

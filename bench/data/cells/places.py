@@ -38,7 +38,10 @@ def find(file: h5py.File, layer: str, where: str) -> Place:
 
     Whether they are negative, not finite or too large is in its `tally`.
     """
-    items = _items(file)
+    try:
+        items = _items(file)
+    except (KeyError, TypeError) as error:
+        raise BadInput(f"{where} is not AnnData as anndata writes it ({error}); write it again.") from None
     n_cells = tables.shape(file, "obs", where)[0]
 
     def look(name: str) -> Place:
@@ -52,7 +55,7 @@ def _items(file: h5py.File) -> dict[str, tuple[Any, str]]:
     """Group or dataset, and the table of its genes, by the names that `--layer` takes."""
     found: dict[str, tuple[Any, str]] = {}
     for name in layout.layers(file):
-        if name == "X":
+        if name == "X" and "X" in file:
             found[name] = (file["X"], "var")
         elif name in file.get("layers", ()):
             found.setdefault(name, (file["layers"][name], "var"))

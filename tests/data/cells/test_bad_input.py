@@ -92,6 +92,20 @@ def test_tables_of_another_length_are_refused(written: Write) -> None:
     assert "is not as long and wide as obs and var" in refusal(path)
 
 
+def test_a_file_of_another_outline_is_refused(written: Write) -> None:
+    path = written(COUNTS)
+    with h5py.File(path, "a") as file:
+        file.pop("layers", None)
+        file["layers"] = 1
+    assert "is not AnnData as anndata writes it" in refusal(path)
+
+
+def test_a_table_is_refused_before_the_counts_are_written(written: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "_write_matrix", None)
+    path = written(COUNTS, obs=pd.DataFrame(index=["a\tb", *map(str, range(499))]))
+    assert "holds control characters" in refusal(path)
+
+
 def test_a_file_that_changed_since_its_conversion_is_noticed(written: Write) -> None:
     store = store_of(written(COUNTS))
     path = written(COUNTS + 1)
