@@ -103,6 +103,8 @@ def labels(column: pd.Series, role: str, where: str, notices: list[str]) -> np.n
     BadInput
         If it holds neither text, numbers nor booleans throughout.
     """
+    if column.dtype in (np.float16, np.float32):  # 0.1 in four bytes would be "0.10000000149011612"
+        column = column.map({value: float(str(value)) for value in column.unique()})
     try:
         codes, values = pd.factorize(column.astype(object))
     except TypeError:  # unhashable: lists, arrays

@@ -21,9 +21,8 @@ from bench.data import safety
 from bench.data.cache import cache_dir
 from bench.data.cells import contents
 from bench.data.cells.progress import note
-from bench.data.cells.store import FORMAT, META, CellStore
+from bench.data.cells.store import FORMAT, META, CellStore, name_of
 from bench.data.identity import file_sha256
-from bench.data.names import safe_name, stem
 from bench.data.options import DataOptions
 from bench.downloads.sizes import FULL, no_room, require_room, shown
 from bench.errors import BadInput
@@ -61,7 +60,7 @@ def store_of(source: Path, *, layer: str = "", options: DataOptions | None = Non
         with _alone(target, source):
             if not target.exists():
                 _convert(source, target, layer, options, {"identity": key, "source": {**stamp, "sha256": sha256}})
-    return CellStore.of_content(target)
+    return CellStore.of_content(target, source)
 
 
 def _key(sha256: str, layer: str, options: DataOptions) -> str:
@@ -123,7 +122,7 @@ def _convert(source: Path, target: Path, layer: str, options: DataOptions, about
             folder.mkdir()
             meta = contents.write(plan, file, options, folder)
             _require_same(source, about["source"])
-            meta = {"format": FORMAT, "name": safe_name(stem(source)), **about, **meta}
+            meta = {"format": FORMAT, "name": name_of(source), **about, **meta}
             (folder / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
             for path in (*folder.rglob("*"), folder):
                 flush(path)

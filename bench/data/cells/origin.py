@@ -58,14 +58,14 @@ class Origin:
         Raises
         ------
         BadInput
-            If the files, their content or their order, or the division of the cells is another.
+            If the content of the files or their order, or the division of the cells is another.
         """
         theirs, ours = [tuple(file) for file in state["files"]], self.files
         names, our_names = ([name for name, _ in files] for files in (theirs, ours))
-        if names != our_names:
+        changed = [name for (name, was), (_, now) in zip(theirs, ours, strict=False) if was != now]
+        if len(theirs) != len(ours) or (changed and names != our_names):
             text = f"the checkpoint was trained on {listed(names)}, and the data are {listed(our_names)}"
             raise BadInput(f"{text}; resume with the same data in the same order, or begin anew.")
-        changed = [name for (name, was), (_, now) in zip(theirs, ours, strict=True) if was != now]
         if changed:
             text = f"{listed(changed)} changed since the checkpoint was written"
             raise BadInput(f"{text}; resume with what it was, or begin anew.")

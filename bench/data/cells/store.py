@@ -19,8 +19,9 @@ compares the row ends and gene positions that it is about to use; a test damages
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ import numpy as np
 import pandas as pd
 
 from bench.data.identity import file_sha256
+from bench.data.names import safe_name, stem
 from bench.errors import BadInput, unknown
 
 FORMAT = 1
@@ -71,9 +73,9 @@ class CellStore:
         return store
 
     @classmethod
-    def of_content(cls, path: Path) -> CellStore:
-        """The same without a look at the file: for who has found the store by that file's content."""
-        return _read(path)[0]
+    def of_content(cls, path: Path, source: Path) -> CellStore:
+        """The same for a file by whose content the store was found: another one of that content may have made it."""
+        return replace(_read(path)[0], name=name_of(source), source=source)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -159,6 +161,11 @@ class CellStore:
         return table
 
 
+def name_of(source: Path) -> str:
+    """What the store of a file is called."""
+    return safe_name(stem(source))
+
+
 def damaged(path: Path, what: str) -> BadInput:
     """The error for a store that is not as it was written."""
     reason = (what.splitlines() or [""])[0][:200]
@@ -205,7 +212,9 @@ def _require_unchanged(store: CellStore, meta: dict[str, Any]) -> None:
     """Refuse a store of a file that is still there and is another now; a file that is gone cannot be compared."""
     try:
         state = store.source.stat()
-    except OSError:
+    except (OSError, ValueError):  # the latter where a path of another machine is none here
+        return
+    if stat.S_ISDIR(state.st_mode):
         return
     known = meta["source"]
     if (state.st_size, state.st_mtime_ns) == (known.get("size"), known.get("mtime_ns")):

@@ -98,7 +98,7 @@ class StoreWriter:
 
     def append(self, block: sparse.csr_matrix) -> None:
         """Write the cells of a block that have counts: integers above 0, by cell, genes ascending."""
-        totals = np.asarray(block.sum(axis=1, dtype=np.int64)).ravel()
+        totals = np.asarray(block.astype(np.int64).sum(axis=1)).ravel()  # scipy adds up float32 in float32
         kept = totals > 0
         ends = self.nnz + block.indptr[1:].astype(np.int64)
         self._indptr.append(ends[kept])

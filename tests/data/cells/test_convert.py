@@ -131,7 +131,7 @@ def sources(draw: st.DrawFn) -> ad.AnnData:
     return ad.AnnData(form(values.reshape(n, m)), obs=obs, var=var)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=sources(), duplicates=st.sampled_from(["sum", "first"]))
 def test_whatever_is_in_a_file_the_store_is_as_canonical_data_or_both_are_refused(
     data: ad.AnnData, duplicates: Literal["sum", "first"], tmp_path: Path, matrix_of: Read
@@ -162,6 +162,19 @@ def test_a_large_count_widens_what_is_already_written(
     store = store_of(written(sparse.csr_matrix(large)))
     assert store.counts.dtype == np.uint32
     np.testing.assert_array_equal(matrix_of(store).toarray(), large)
+
+
+def test_totals_are_exact_where_float32_is_not(written: Write) -> None:
+    deep = np.full((1, 5), 2**24, dtype="f4")
+    deep[0, -1] = 1
+    assert store_of(written(sparse.csr_matrix(deep))).totals.tolist() == [4 * 2**24 + 1]
+
+
+def test_a_layer_may_be_called_x_where_there_is_no_x(written: Write, matrix_of: Read) -> None:
+    path = written(COUNTS, layers={"X": COUNTS})
+    with h5py.File(path, "a") as file:
+        del file["X"]
+    np.testing.assert_array_equal(matrix_of(store_of(path)).toarray(), COUNTS)
 
 
 def test_many_genes_need_wider_positions(written: Write, matrix_of: Read) -> None:
@@ -216,15 +229,16 @@ def test_columns_that_name_groups_are_coded_and_others_kept(written: Write) -> N
             "category": pd.Categorical(np.where(np.arange(n) % 2, "y", "nan"), categories=["y", "nan", "unused"]),
             "flag": np.arange(n) % 2 == 0,
             "day": np.arange(n) % 3,
+            "dose": np.where(np.arange(n) % 2, 0.1, 3).astype("f4"),
             "score": np.linspace(0, 1, n),
             "long": ["x" * 300] * n,
         },
         index=[f"c{k}" for k in range(n)],
     )
     store = store_of(written(np.ones((n, 2)), obs=obs))
-    assert store.columns == ("text", "category", "flag", "day")
+    assert store.columns == ("text", "category", "flag", "day", "dose")
     assert [store.codes(column)[1] for column in store.columns] == [
-        ("a", "b"), ("y",), ("False", "True"), ("0", "1", "2")
+        ("a", "b"), ("y",), ("False", "True"), ("0", "1", "2"), ("0.1", "3")
     ]  # fmt: skip
     codes = {column: store.codes(column)[0] for column in store.columns}
     np.testing.assert_array_equal(codes["category"], np.where(np.arange(n) % 2, 0, -1))
@@ -247,7 +261,9 @@ def test_a_file_is_converted_once_wherever_it_is(
     assert store_of(path) == store
     moved = path.rename(tmp_path / "elsewhere.h5ad")
     path.write_bytes(b"another file took its place")
-    assert store_of(moved) == store
+    found = store_of(moved)
+    assert (found.path, found.identity) == (store.path, store.identity)
+    assert (found.name, found.source) == ("elsewhere", moved)  # in messages a file is called as it was given
 
 
 def test_other_choices_make_another_store(written: Write) -> None:

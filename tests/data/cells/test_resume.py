@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from scipy import sparse
 
 from bench.data.cells.batch import CellBatch
+from bench.data.cells.loader import CellLoader
 from bench.data.cells.module import CellDataModule
 from bench.data.cells.options import CollatorConfig, DataConfig
 from bench.data.cells.parts import PartsConfig
@@ -100,9 +101,17 @@ def test_an_epoch_has_as_many_steps_as_it_has_batches(whole: Watcher) -> None:
     assert epochs[0] != epochs[1]
 
 
-def test_validation_sees_the_same_in_every_epoch(whole: Watcher) -> None:
-    assert len(whole.validated) > 2
-    assert all(told == whole.validated[0] for told in whole.validated)
+@pytest.mark.parametrize("limit", [None, 2])
+def test_validation_sees_the_same_in_every_epoch(file: Path, tmp_path: Path, limit: int | None) -> None:
+    """Also after the few batches that Lightning tries before it trains, and where it is cut short."""
+    data = data_of(file, val=0.3, batch_size=4)
+    model, _ = train(tmp_path, data, 14, num_sanity_val_steps=1, limit_val_batches=limit)
+    loader = data.val_dataloader()
+    assert isinstance(loader, CellLoader)
+    expected = [_told(batch) for batch in loader][:limit]
+    assert len(loader) > 2
+    assert model.validated == [expected[0], *expected * ((len(model.validated) - 1) // len(expected))]
+    assert len(model.validated) > len(expected)
 
 
 @pytest.mark.parametrize("stop", [1, 5, 6, 7, 11, 12, 13])
@@ -144,6 +153,12 @@ def test_other_data_parts_or_order_are_not_resumed(
     changed = write(written, seed=1)
     with pytest.raises(BadInput, match="cells changed since the checkpoint was written"):
         train(tmp_path / "other", data_of(changed), 12, checkpoint)
+
+
+def test_a_file_that_was_renamed_is_the_same_data(whole: Watcher, file: Path, tmp_path: Path) -> None:
+    renamed = file.rename(tmp_path / "renamed.h5ad")
+    resumed, _ = train(tmp_path / "resumed", data_of(renamed), 14, tmp_path / "whole" / "step=12.ckpt")
+    assert resumed.seen == whole.seen[12:]
 
 
 def test_a_model_is_tested_on_other_files_but_not_on_other_genes(

@@ -82,6 +82,17 @@ def test_a_file_that_is_gone_is_not_missed(store: CellStore, path: Path) -> None
     assert CellStore.open(store.path) == store
 
 
+def test_what_has_taken_the_place_of_a_file_but_is_none_is_no_change_of_it(store: CellStore, path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    assert CellStore.open(store.path) == store
+    file = store.path / "meta.json"
+    meta = json.loads(file.read_text())
+    meta["source"]["path"] = "no path\0here"
+    file.write_text(json.dumps(meta))
+    assert CellStore.open(store.path).n_cells == 50
+
+
 ARRAYS = ["indptr.npy", "indices.npy", "counts.npy", "totals.npy", "codes/1.npy"]
 
 
