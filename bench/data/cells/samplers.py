@@ -64,11 +64,15 @@ class CellSampler(Sampler[Draw]):
             yield Draw(cells, epoch, np.arange(begin, end) if self.order.repeating else None)
 
     def advance(self) -> None:
-        """Count a batch as used; after the last one of an epoch, the next epoch stands at its beginning."""
+        """Count a batch as used; after the last one of an epoch, the next epoch stands at its beginning.
+
+        A complete pass is not gone on with: Lightning looks at a few batches of validation before it trains.
+        """
+        if self.complete:
+            return
         self.consumed += self.width
         if self.consumed >= len(self) * self.width:
-            self.consumed = 0
-            self.epoch += not self.complete
+            self.epoch, self.consumed = self.epoch + 1, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Go to the beginning of another epoch; stay where we are in this one (called by Lightning)."""

@@ -126,8 +126,9 @@ def test_the_seed_of_the_model_is_left_alone(dataset: CellDataset) -> None:
 
 def test_validation_is_the_same_every_time(dataset: CellDataset) -> None:
     validation = loader(dataset, CellSampler(AsStored(90), 8, complete=True))
-    first, second = list(validation), list(validation)
+    tried, first, second = taken(validation, 3), list(validation), list(validation)
     assert len(first) == 12
+    assert same(first[:3], tried)
     assert same(first, second)
 
 
