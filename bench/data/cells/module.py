@@ -162,7 +162,7 @@ class CellDataModule(LightningDataModule):
         stores = [_store(path, self.options.layer) for path in locate(self.data)]
         self.vocabulary = self._vocabulary or Vocabulary.of(stores, self.options.genes)
         self.dataset = CellDataset(stores, self.vocabulary, self._columns(), self._categories)
-        of_stores = [text for store in stores for text in store.notices]
+        of_stores = [f"{store.name}: {text}" for store in stores for text in store.notices]
         self._tell([*of_stores, *self.vocabulary.notices(stores), *self.dataset.notices])
 
     def _tell(self, notices: Sequence[str]) -> None:

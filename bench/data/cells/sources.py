@@ -34,9 +34,10 @@ def locate(names: Iterable[str | Path]) -> list[Path]:
     DownloadFailed
         If a file cannot be fetched.
     """
-    found = [path for name in names for path in _paths(str(name))]
-    if not found:
+    asked = [str(name) for name in names]
+    if not asked or not all(asked):  # "" would stand for the working directory: a variable that was not set
         raise BadInput("no data were named; name files, folders, patterns or addresses of .h5ad files.")
+    found = [path for name in asked for path in _paths(name)]
     _require_different(found)
     return found
 

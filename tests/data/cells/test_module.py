@@ -70,6 +70,17 @@ def test_no_cell_and_no_donor_is_in_two_parts(files: list[Path]) -> None:
     assert cells_of(data.predict_dataloader()) == list(range(200))
 
 
+def test_what_was_changed_in_a_file_is_told_with_its_name(
+    written: Written, files: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = np.ones((2, 30), dtype=np.float32)
+    counts[1] = 0
+    var = pd.DataFrame(index=[f"GENE{k}" for k in range(30)])
+    obs = pd.DataFrame({"donor": ["d1", "d2"], "cell_type": ["B", "T"]}, index=["x", "y"])
+    module([*files, written(counts, name="third", obs=obs, var=var)])
+    assert "third: 1 cells have no counts (first: 'y'); dropped.\n" in capsys.readouterr().err
+
+
 def test_validation_and_test_are_the_same_every_time_and_whole(files: list[Path]) -> None:
     data = module(files)
     for loader, part in ((data.val_dataloader(), data.parts.val), (data.test_dataloader(), data.parts.test)):

@@ -116,9 +116,11 @@ def test_a_name_that_stands_for_nothing_is_refused(folder: Path, name: str, text
         locate([folder / name])
 
 
-def test_no_names_are_refused() -> None:
+@pytest.mark.parametrize("names", [[], [""], ["a.h5ad", ""]])
+def test_no_names_are_refused(names: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)  # where there are files that nobody has named
     with pytest.raises(BadInput, match="no data were named"):
-        locate([])
+        locate(names)
 
 
 def test_the_same_cells_twice_are_refused(folder: Path) -> None:
