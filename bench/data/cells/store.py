@@ -18,6 +18,7 @@ compares the row ends and gene positions that it is about to use; a test damages
 
 from __future__ import annotations
 
+import errno
 import json
 import stat
 from collections.abc import Mapping
@@ -135,17 +136,25 @@ class CellStore:
         return {name: self.__dict__[name] for name in self.__dataclass_fields__}
 
     def _open_all(self) -> None:
-        """Have every array compared with the length and kind it should have."""
+        """Have every array compared with the length and kind it should have.
+
+        Codes are not kept open: of many columns few are asked for, and a map takes one of the process's open files.
+        """
         ends, _ = self.indptr, (self.indices, self.counts, self.totals)
         if ends[0] != 0 or ends[-1] != self.nnz:
             raise damaged(self.path, "indptr.npy does not end where the counts do")
-        for column in self.columns:
-            self.codes(column)
+        for number in range(len(self.columns)):
+            self._array(f"codes/{number}.npy", self.n_cells, np.int32)
 
     def _array(self, file: str, length: int, *dtypes: type) -> np.ndarray:
         try:
             array = np.load(self.path / file, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
+            if getattr(error, "errno", None) == errno.EMFILE:
+                raise BadInput(
+                    f"cannot open {self.path / file}: this process has as many files open as it may; raise the limit"
+                    " with ulimit -n, or give fewer files."
+                ) from None
             raise damaged(self.path, f"{file}: {error}") from None
         if array.shape != (length,) or array.dtype not in dtypes:
             raise damaged(self.path, f"{file} holds {array.dtype} {array.shape}, not {length:,} numbers of its kind")

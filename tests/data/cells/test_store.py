@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -164,3 +165,14 @@ def test_a_meta_file_that_is_none_is_refused(store: CellStore, text: str) -> Non
 def test_a_folder_that_is_no_store_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"is no store of cells .* give a \.h5ad file"):
         CellStore.open(tmp_path)
+
+
+def test_more_open_files_than_allowed_is_no_damage(store: CellStore) -> None:
+    _, most = allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(map(int, os.listdir("/dev/fd"))) + 1
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used, most))
+        with pytest.raises(BadInput, match="as many files open as it may; raise the limit with ulimit -n"):
+            [CellStore.open(store.path) for _ in range(used)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, allowed)
