@@ -83,10 +83,8 @@ class CellDataModule(LightningDataModule):
         self.config, self.options = config or CollatorConfig(), options or DataConfig()
         self._parts_config, self._vocabulary, self._categories = parts or PartsConfig(), vocabulary, categories
         self.statistics = statistics
-        thinned = {self.config.corruption, self.config.view} & {"mcv", "binomial"}
-        if self.config.previous and self.options.previous == "mean" and thinned:
-            text = f"{listed(sorted(thinned))} thins whole counts, which those of previous=mean are not"
-            raise BadInput(f"{text}; choose previous=cell, or another corruption and view.")
+        if self.config.previous:
+            _require_previous_may_be_seen(self.config, self.options)
         self._resumed: Mapping[str, Any] | None = None
         self._training: CellLoader | None = None
 
@@ -210,6 +208,18 @@ class CellDataModule(LightningDataModule):
         if options.previous == "mean":
             return EarlierMean(self.dataset, lineages)
         return EarlierCell(self.dataset, lineages, self.seed)
+
+
+def _require_previous_may_be_seen(config: CollatorConfig, options: DataConfig) -> None:
+    """Refuse earlier cells that cannot be made, or that would tell what is to be learned."""
+    thinned = sorted({config.corruption, config.view} & {"mcv", "binomial"})
+    if options.previous == "mean" and thinned:
+        text = f"{listed(thinned)} thins whole counts, which those of previous=mean are not"
+        raise BadInput(f"{text}; choose previous=cell, or another corruption and view.")
+    told = sorted({options.time, *options.lineage} & set(config.labels))
+    if told:
+        text = f"column {told[0]!r} decides which earlier cell the model sees, and would be told by it"
+        raise BadInput(f"{text}; take it out of the labels, or do without previous.")
 
 
 def _allow_open_files() -> None:

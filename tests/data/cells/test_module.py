@@ -155,6 +155,12 @@ def test_mean_counts_are_not_thinned(files: list[Path], thinning: dict[str, str]
         module(files, {"previous": True, **thinning}, previous="mean")
 
 
+@pytest.mark.parametrize("label", ["time_point", "donor"])
+def test_what_chooses_the_earlier_cell_is_no_label(files: list[Path], label: str) -> None:
+    with pytest.raises(BadInput, match=f"column '{label}' decides which earlier cell the model sees, and would be"):
+        module(files, {"previous": True, "labels": (label,)}, lineage=("donor",))
+
+
 def test_a_model_is_given_new_data_in_its_own_vocabulary(files: list[Path]) -> None:
     trained = module(files, {"genes": "hvg_fixed"})
     options = DataConfig(batch_size=8)
