@@ -13,7 +13,7 @@ from bench.data.cells import kernels, reading
 from bench.data.cells.batch import Cells, Draw
 from bench.data.cells.reading import Part
 from bench.data.cells.store import CellStore
-from bench.errors import unknown
+from bench.errors import BadInput, unknown
 from bench.wording import counted, listed
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class CellDataset(Dataset[Cells]):
     Raises
     ------
     BadInput
-        If no store has one of the columns, and its categories are not given.
+        If no store has one of the columns, or it says nothing of any cell, and its categories are not given.
     """
 
     def __init__(
@@ -172,7 +172,10 @@ def _categories(stores: Sequence[CellStore], column: str) -> tuple[str, ...]:
     if not having:
         every = sorted({name for store in stores for name in store.columns})
         raise unknown("column of obs:", column, every, "Name columns that hold words, or few different numbers.")
-    return tuple(sorted({word for store in having for word in store.categories[column]}))
+    words = {word for store in having for word in store.categories[column]}
+    if not words:
+        raise BadInput(f"obs column {column!r} is missing for every cell; name another one.")
+    return tuple(sorted(words))
 
 
 def _recoding(store: CellStore, column: str, words: tuple[str, ...]) -> np.ndarray:

@@ -121,6 +121,16 @@ def test_a_column_that_no_store_has_is_refused(stores: list[CellStore]) -> None:
         CellDataset(stores, Vocabulary.of(stores), ("dnor",))
 
 
+def test_a_column_that_says_nothing_of_any_cell_is_refused(written: Callable[..., Path]) -> None:
+    counts, names = sparse.csr_matrix(np.eye(3, dtype=np.float32)), pd.DataFrame(index=["CD4", "CD8A", "ACTB"])
+    obs = pd.DataFrame({"cell_type": pd.Categorical([None] * 3, ["B", "T"])}, index=["a", "b", "c"])
+    stores = [store_of(written(counts, obs=obs, var=names))]
+    with pytest.raises(BadInput, match="obs column 'cell_type' is missing for every cell; name another one"):
+        CellDataset(stores, Vocabulary.of(stores), ("cell_type",))
+    given = CellDataset(stores, Vocabulary.of(stores), ("cell_type",), {"cell_type": ["B", "T"]})
+    assert given.codes("cell_type", np.arange(3)).tolist() == [-1, -1, -1]
+
+
 def test_categories_that_a_model_has_learned_are_kept(stores: list[CellStore]) -> None:
     learned = {"donor": ("dora", "zoe", "anna"), "sex": ("female", "male")}
     dataset = CellDataset(stores, Vocabulary.of(stores), ("donor", "sex"), learned)
@@ -167,7 +177,7 @@ def damaged(store: CellStore, name: str, change: Callable[[np.ndarray], None]) -
     array = np.load(folder / name)
     change(array)
     np.save(folder / name, array)
-    return CellStore.of_content(folder)
+    return CellStore.of_content(folder, store.source)
 
 
 def put(value: int, at: int) -> Callable[[np.ndarray], None]:
@@ -200,7 +210,7 @@ def test_a_damaged_store_is_refused_where_it_is_read(
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(places=st.lists(st.integers(1, 29), min_size=1, max_size=5), value=st.integers(-(2**63), 2**63 - 1))
 def test_whatever_row_ends_say_nothing_is_read_outside(stores: list[CellStore], places: list[int], value: int) -> None:
-    store = CellStore.of_content(stores[0].path)
+    store = CellStore.of_content(stores[0].path, stores[0].source)
     ends = store.indptr.copy()
     ends[places] = value
     store.__dict__["indptr"] = ends
