@@ -30,6 +30,9 @@ class Collator:
     With `config.previous` the first half of the tokens is of the cell, the second half of the one that precedes it.
     That one is context: viewed, thinned and chosen from like the cell itself, but never masked or scored.
 
+    Ranks are those among the chosen genes; where values are hidden, what is seen has its rank among what is seen, or
+    the ranks left out would be known to be those of the hidden genes.
+
     Parameters
     ----------
     config
@@ -65,7 +68,6 @@ class Collator:
         BadInput
             If the cells come without a column, or without previous ones, or have genes outside the vocabulary.
         """
-        _require_genes(cells, self.n_genes)
         rows, read = self._read(cells, cells.keys, 0, shown=False)
         if self.config.previous:
             _, before = self._read(_previous(cells), cells.keys, 1, shown=True)
@@ -94,6 +96,7 @@ class Collator:
 
     def _read(self, cells: Cells, keys: np.ndarray, segment: int, *, shown: bool) -> tuple[Rows, Read]:
         """Rows made of cells, and their tokens: all shown, or with what is to be predicted hidden."""
+        _require_genes(cells, self.n_genes)
         rows = spoiled(views(cells, keys, self.config, self._seed, segment), self.config)
         tokens = self._choose(rows, self._length)
         read = self._express(rows, tokens, self._length)
@@ -113,6 +116,8 @@ class Collator:
         kernels.mask(
             rows.starts, shares, sizes, config.mask_mix, of_genes, self.n_genes, genes, read.values, hidden, masked
         )
+        if config.expression == "rank" and not of_genes:
+            kernels.close_ranks(sizes, hidden, read.values)
         return read._replace(genes=genes, hidden=hidden, scored=masked if config.score == "hidden" else read.present)
 
 

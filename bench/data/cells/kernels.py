@@ -759,6 +759,23 @@ def mask(
                     values[i, k] = values[i, items[m + below(bits, n - m)]]
 
 
+@compiled
+def close_ranks(sizes: np.ndarray, hidden: np.ndarray, values: np.ndarray) -> None:
+    """Number the ranks that are seen anew, from 0 on: a gap would tell which rank a hidden token has."""
+    numbers = np.empty(values.shape[1], np.int64)
+    for i in range(len(sizes)):
+        numbers[: sizes[i]] = 0
+        for k in range(sizes[i]):
+            if not hidden[i, k]:
+                numbers[np.int64(values[i, k])] = 1
+        seen = 0
+        for at in range(sizes[i]):
+            seen, numbers[at] = seen + numbers[at], seen
+        for k in range(sizes[i]):
+            if not hidden[i, k]:
+                values[i, k] = numbers[np.int64(values[i, k])]
+
+
 # ---- statistics of genes
 
 

@@ -390,6 +390,19 @@ def test_ranks_follow_counts_over_medians(collate: Callable[..., CellBatch], sta
     assert torch.equal(batch.inputs.values, batch.targets.classes.float())
 
 
+@pytest.mark.parametrize("mix", [False, True])
+def test_ranks_that_are_seen_leave_no_gap_for_those_that_are_hidden(
+    collate: Callable[..., CellBatch], mix: bool
+) -> None:
+    batch = collate(expression="rank", genes="rank_top", length=64, mask_mix=mix)
+    inputs, ranks = batch.inputs, batch.targets.classes
+    for row in range(len(ranks)):
+        left = (inputs.present & ~batch.targets.scored)[row]  # neither hidden nor replaced
+        shown = (inputs.present & ~inputs.hidden)[row]
+        assert set(inputs.values[row][shown].tolist()) == set(range(len(inputs.values[row][shown].unique())))
+        assert torch.equal(inputs.values[row][left].argsort(), ranks[row][left].argsort())
+
+
 def test_a_hidden_gene_keeps_its_rank(collate: Callable[..., CellBatch]) -> None:
     batch = collate(expression="rank", genes="rank_top", length=64, hide="gene", mask_low=0.15, mask_high=0.15)
     assert torch.equal(batch.inputs.values, batch.targets.classes.float())
@@ -471,6 +484,9 @@ def test_what_cannot_be_done_is_refused_with_the_mend(cells_of: CellsOf, blood: 
         Collator(CollatorConfig(), 800, statistics=statistics)
     with pytest.raises(BadInput, match="the cells have gene 764, the vocabulary has 500"):
         Collator(CollatorConfig(), 500)(blood)
+    few = cells_of(np.ones((len(blood), 9)))
+    with pytest.raises(BadInput, match="the cells have gene 764, the vocabulary has 9"):
+        Collator(CollatorConfig(previous=True), 9)(replace(few, previous=blood))
     with pytest.raises(BadInput, match="without column 'donor' of obs"):
         Collator(CollatorConfig(covariates=("donor",)), N_GENES)(blood)
     with pytest.raises(BadInput, match="without those of the previous time point"):
