@@ -297,14 +297,14 @@ def test_cls_alone_learns_to_generate_and_to_tell_cells_apart(
 ) -> None:
     made = learner(pretext="none", **switches)
     before = made.unseen()
-    assert made.learn(40, rate=1e-3).unseen() < before - 0.05
+    assert made.learn(80, rate=1e-3).unseen() < before - 0.05
 
 
 @pytest.mark.slow
 def test_masked_genes_are_predicted_better_than_by_their_means(learner: Callable[..., Learner]) -> None:
     """By 0.03 nats per gene than a Poisson of the gene's share times the cell's counts, which knows more than the mean.
 
-    Measured: 1.434 against 1.499, and 1.516 by the mean alone.
+    Measured: 1.371 against 1.454, and 1.468 by the mean alone; 0.06 to 0.11 apart with other random numbers.
     """
     made = learner(likelihood="poisson", rate="offset", genes="nonzero_and_zeros", length=128)
     cells = made.dataset.__getitems__(Draw(TRAINING))
@@ -315,7 +315,7 @@ def test_masked_genes_are_predicted_better_than_by_their_means(learner: Callable
     null = poisson((share * batch.inputs.target_depth[:, None]).log(), targets.counts.double())[scored].mean()
     mean = poisson(torch.tensor((counts + 0.1) / len(cells))[targets.genes].log(), targets.counts.double())[scored]
     assert null < mean.mean()
-    assert made.learn(150, rate=1e-2).unseen() < null - 0.03
+    assert made.learn(300, rate=3e-3).unseen() < null - 0.03
 
 
 @pytest.mark.slow
