@@ -1,4 +1,4 @@
-"""Every switch of `ours`: what a choice means for the data, which go together, and that those that do can be trained."""
+"""Every switch of `ours`: what a choice means for the data, which go together, and that those are trained."""
 
 from __future__ import annotations
 
