@@ -14,6 +14,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -298,7 +299,7 @@ class Transformer(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then SwiGLU (Shazeer 2020), each added to what it reads."""
+    """Attention, then a gated feed-forward part, each added to what it reads."""
 
     def __init__(self, shape: Shape, *, qk_norm: bool, dropout: float) -> None:
         super().__init__()
@@ -317,7 +318,7 @@ class Block(nn.Module):
         """(B, T, d) of (B, T, d)."""
         tokens = tokens + self.dropout(self._attend(self.attention_norm(tokens), visible))
         x = self.gated_norm(tokens)
-        return tokens + self.dropout(self.down(F.silu(self.gate(x)) * self.up(x)))
+        return tokens + self.dropout(self.down(SwiGLU.apply(self.gate(x), self.up(x))))
 
     def _attend(self, x: Tensor, visible: Tensor | None) -> Tensor:
         # a head is a part of each token's vector: (B, T, heads, d / heads), and only then (B, heads, T, d / heads)
@@ -326,6 +327,25 @@ class Block(nn.Module):
         attended = F.scaled_dot_product_attention(self.query_norm(q), self.key_norm(k), v, attn_mask=visible)
         mixed: Tensor = self.attended(attended.transpose(1, 2).flatten(2))
         return mixed
+
+
+class SwiGLU(torch.autograd.Function):
+    """`silu(gate) * up` (Shazeer 2020), of which only `gate` and `up` are kept for backward.
+
+    These are the largest tensors of a step, and to compute silu again takes less time than to keep it.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
+        """(..., f) of two (..., f)."""
+        ctx.save_for_backward(gate, up)
+        return F.silu(gate).mul_(up)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of `gate` and `up`."""
+        gate, up = ctx.saved_tensors
+        return torch.ops.aten.silu_backward(gradient * up, gate), F.silu(gate).mul_(gradient)
 
 
 class Decoder(nn.Module):

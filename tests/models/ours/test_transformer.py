@@ -20,7 +20,7 @@ from bench.data.cells.batch import Inputs
 from bench.errors import BadInput
 from bench_ours import transformer
 from bench_ours.config import Architecture
-from bench_ours.transformer import Block, CellTransformer, States, rank_bucket
+from bench_ours.transformer import Block, CellTransformer, States, SwiGLU, rank_bucket
 
 CELLS, LENGTH, GENES = 5, 12, 40
 ENCODERS = ("continuous", "binned", "rank", "soft")
@@ -355,6 +355,13 @@ def test_the_sizes_have_the_weights_they_are_known_by(
 
 def millions(module: nn.Module) -> float:
     return sum(p.numel() for p in module.parameters() if p.requires_grad) / 1e6
+
+
+def test_the_gate_and_its_gradients_are_those_of_the_plain_formula() -> None:
+    gate, up = torch.randn(2, 3, 7, dtype=torch.float64).unbind(0)
+    gate, up = gate.requires_grad_(), up.requires_grad_()
+    assert torch.equal(SwiGLU.apply(gate, up), F.silu(gate) * up)
+    assert torch.autograd.gradcheck(SwiGLU.apply, (gate, up))
 
 
 def test_blocks_begin_by_adding_little() -> None:
