@@ -57,7 +57,7 @@ PRESETS: Mapping[str, Preset] = {
         Objective(pretext="none", length=2048, genes="rank_top"),
     ),
     # De Waele et al. (2025), https://doi.org/10.1101/2025.04.02.646825, its last model. There the two views of a cell
-    # are the same counts, masked twice; here each also has three quarters of them.
+    # are the same counts, a tenth of them read, masked twice; here a view also has but three quarters of them.
     "bento-like": Preset(
         "counts by a soft codebook, half of them masked, zero-truncated Poisson; views contrasted, cell types learned",
         Architecture(expression_encoder="soft", depth_token=False, labels=("cell_type",), dropout=0.2),
