@@ -105,12 +105,15 @@ class CellTransformer(nn.Module):
         return States(cls, genes, dict(zip(names, of_labels, strict=False)))
 
     def embed(self, inputs: Inputs) -> Tensor:
-        """(B, d) embedding of each cell: CLS, or with `pooling="mean"` the mean over its genes, 0 without any."""
+        """(B, d) embedding of each cell: CLS, or with `pooling="mean"` the mean over its genes, 0 without any.
+
+        Those of the previous time point are not its own.
+        """
         states = self(inputs)
         if self.config.pooling == "cls":
             return states.cls
-        present = inputs.present[..., None]
-        return torch.where(present, states.genes, 0).sum(1) / present.sum(1).clamp(min=1)
+        own = inputs.present if inputs.segments is None else inputs.present & (inputs.segments == 0)
+        return torch.where(own[..., None], states.genes, 0).sum(1) / own.sum(1, keepdim=True).clamp(min=1)
 
     def _visible(self, inputs: Inputs) -> Tensor | None:
         """Bool, broadcasting to (B, heads, T, T): which token (column) each one (row) sees; None: all see all.
@@ -447,7 +450,9 @@ def _gene_encoder(config: Architecture, n_genes: int, table: Tensor | None) -> G
 def _sizes(columns: tuple[str, ...], sizes: Mapping[str, int], kind: str) -> dict[str, int]:
     """Number of categories of each column, in the order of the configuration."""
     if set(columns) != set(sizes):
-        raise BadInput(f"{kind}s of the model are {sorted(columns)}, but categories are known of {sorted(sizes)}.")
+        raise BadInput(
+            f"{kind}s of the model are {sorted(columns)}, but categories are given for {sorted(sizes)}; name the same."
+        )
     return {column: sizes[column] for column in columns}
 
 

@@ -269,6 +269,9 @@ def test_the_mean_of_the_genes_is_an_embedding_too() -> None:
     assert torch.allclose(embedded[1], states[1, :9].mean(0), atol=1e-6)
     assert torch.equal(embedded[-1], torch.zeros(32))
     assert torch.equal(model().embed(batch), model()(batch).cls)
+    two = replace(batch, segments=torch.arange(LENGTH) // 6)
+    made = model(pooling="mean", previous=True)
+    assert torch.allclose(made.embed(two)[1], made(two).genes[1, :6].mean(0), atol=1e-6)
 
 
 def tabled(table: Tensor | None, **choices: Any) -> CellTransformer:
@@ -302,7 +305,7 @@ def test_a_missing_table_one_of_other_genes_and_unknown_columns_are_refused() ->
         tabled(None)
     with pytest.raises(BadInput, match="the table has 3 genes, the vocabulary 40"):
         tabled(torch.zeros(3, 7))
-    with pytest.raises(BadInput, match=r"labels of the model are \['sex'\], but categories are known of \[\]"):
+    with pytest.raises(BadInput, match=r"labels of the model are \['sex'\], but categories are given for \[\]"):
         CellTransformer(Architecture(size="nano", labels=("sex",)), GENES, 2)
 
 
