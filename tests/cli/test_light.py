@@ -45,15 +45,27 @@ def test_a_mistyped_name_is_reported_before_anything_heavy_is_imported() -> None
     assert answer.stdout == "[]\n"
 
 
+YARDSTICK = [sys.executable, "-c", "import rich.table, typer\ndef main(number: int = 0): ...\ntyper.run(main)"]
+"""A command line made with Typer and Rich that does nothing."""
+
+
+def cpu_seconds(command: list[str | Path]) -> float:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_utime + usage.ru_stime
+
+
 @pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
 def test_the_answer_takes_under_0_3_cpu_seconds(arguments: list[str]) -> None:
-    """Once in twenty at least: processes that share the cores and caches inflate what the command itself takes."""
+    """Once in twenty at least: processes that share the cores and caches inflate what the command itself takes.
+
+    That is on a machine where the yardstick takes 0.15 s or less; on a slower one it is twice the yardstick.
+    """
     bench = Path(sys.executable).with_name("bench")
-    used = [float("inf")]
-    while min(used) >= 0.3 and len(used) <= 20:
-        process = subprocess.Popen([bench, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        used.append(usage.ru_utime + usage.ru_stime)
-        assert process.returncode == 0
-    assert min(used) < 0.3
+    used, yardstick = [float("inf")], [float("inf")]
+    while min(used) >= 2 * max(0.15, min(yardstick)) and len(used) <= 20:
+        used.append(cpu_seconds([bench, *arguments]))
+        yardstick.append(cpu_seconds([*YARDSTICK]))
+    assert min(used) < 2 * max(0.15, min(yardstick))
