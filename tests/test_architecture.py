@@ -14,7 +14,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"bench.specs", "bench.errors", "bench.atomic", "bench.metrics", "bench.wording"}),
     frozenset({"bench.hookspecs", "bench.capabilities", "bench.config", "bench.data", "bench.heads"})
     | frozenset({"bench.downloads", "bench.genes", "bench.weights"}),
-    frozenset({"bench.catalogue", "bench.tasks", "bench.answers", "bench.transductive"}),
+    frozenset({"bench.catalogue", "bench.tasks", "bench.answers", "bench.transductive", "bench.training"}),
     frozenset({"bench.runs"}),
     frozenset({"bench.store"}),
     frozenset({"bench.conformance", "bench.diagnosis", "bench.preparation", "bench.scaffold"}),

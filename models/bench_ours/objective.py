@@ -7,13 +7,13 @@ and a count of 1,000 needs more.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from bench.data import ontology
+from bench.training.losses import Losses
 from bench_ours.config import Architecture, Objective, heads
 from bench_ours.contrast import nt_xent
 from bench_ours.hierarchy import Hierarchy, LabelLoss
@@ -23,20 +23,6 @@ from bench_ours.transformer import rank_bucket
 if TYPE_CHECKING:
     from bench.data.cells.batch import CellBatch, Inputs
     from bench_ours.transformer import CellTransformer, States
-
-
-@dataclass(frozen=True)
-class Losses:
-    """Losses of a batch; what is scored nowhere in it is 0, with a gradient that is 0."""
-
-    total: Tensor
-    """Float (), the weighted sum."""
-    parts: Mapping[str, Tensor]
-    """`pretext`, `generation`, `contrast`, `label/COLUMN` -> float (), mean over what was scored: nats, or with
-    `likelihood="mse"` squares of log1p counts."""
-    counts: Mapping[str, Tensor]
-    """For each part, int64 (): how many were scored, by which means of several batches or devices are to be weighed.
-    On the batch's device, since to look at a number costs a wait for the GPU."""
 
 
 class Score(NamedTuple):
@@ -87,14 +73,17 @@ class ObjectiveLoss(nn.Module):
         self._labels = nn.ModuleList(LabelLoss(hierarchies.get(column)) for column in architecture.labels)
 
     def forward(self, model: CellTransformer, batch: CellBatch) -> Losses:
-        """Run the model on a batch and score it."""
-        parts, counts, total = {}, {}, batch.inputs.depth.new_zeros(())
+        """Run the model on a batch and score it.
+
+        Parts are `pretext`, `generation`, `contrast` and `label/COLUMN`: nats, or with `likelihood="mse"` squares of
+        log1p counts.
+        """
+        parts, counts, weights = {}, {}, {}
         for name, (weight, loss, scored) in self._scores(model, batch):
-            counts[name] = scored.sum()
+            counts[name], weights[name] = scored.sum(), weight
             # a product with 0 would keep what is not finite
             parts[name] = torch.where(scored, loss, 0).sum() / counts[name].clamp(min=1)
-            total = total + weight * parts[name]
-        return Losses(total, parts, counts)
+        return Losses(parts, counts, weights)
 
     def _scores(self, model: CellTransformer, batch: CellBatch) -> Iterator[tuple[str, Score]]:
         objective, states = self.objective, model(batch.inputs)

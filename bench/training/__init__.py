@@ -1,0 +1,1 @@
+"""Training: what every model that learns from stored cells shares, whatever it is made of."""
