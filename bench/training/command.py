@@ -31,6 +31,8 @@ class TrainingCommand:
     """Package with named configurations: `tiny.yaml` in it is `--config tiny`; empty: there are none."""
     default: str = ""
     """The named configuration that is taken where none is asked for; empty: every default."""
+    run_as: str = ""
+    """The model that `bench run` is then called with; empty: the one that was trained."""
 
 
 @dataclass(frozen=True)
