@@ -116,7 +116,7 @@ class ModelSpec:
     `gene_ids`) it knows, as a frozenset; empty: it takes any gene."""
     weights: WeightsSpec | None = None
     commands: Mapping[str, str] = field(default_factory=dict)
-    """Verbs beyond scoring, such as `{"pretrain": "package.train:pretrain"}`."""
+    """Verbs of training: `{"pretrain": "package.commands:PRETRAIN"}`, a `bench.training.command.TrainingCommand`."""
     requires: tuple[str, ...] = ()
     """Distributions that must be installed, as requirement strings: `"scvi-tools>=1.3"`."""
     pretrained_on: tuple[str, ...] = ()
