@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from bench.config import option
 from bench.data.cells.chance import key, permuted
 from bench.data.cells.dataset import CellDataset
+from bench.data.cells.options import PartsConfig
 from bench.data.splits import GROUP_ROLES
 from bench.errors import BadInput
 from bench.wording import counted
@@ -20,24 +20,6 @@ PARTS: tuple[Part, ...] = ("train", "val", "test")
 
 _CHUNK = 2**20
 """Cells looked at together."""
-
-
-@dataclass(frozen=True)
-class PartsConfig:
-    """How cells are divided."""
-
-    by: str = option(
-        "",
-        "what is never on two sides: donor, batch or another column of obs, store (a file), or cells (drawn at"
-        " random); empty: the first of these there are several of",
-    )
-    val: float = option(0.1, "share of cells to validate on, as near as whole groups allow", low=0, high=0.9)
-    test: float = option(0.1, "share of cells kept for the test", low=0, high=0.9)
-    seed: int = option(0, "of the choice", low=0)
-
-    def __post_init__(self) -> None:
-        if self.val + self.test >= 1:
-            raise ValueError(f"val={self.val} and test={self.test} leave nothing to train on; lower them.")
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from bench.data.cells.collate import Collator
 from bench.data.cells.convert import store_of
 from bench.data.cells.dataset import CellDataset, Previous
 from bench.data.cells.loader import CellLoader
-from bench.data.cells.options import CollatorConfig, DataConfig
+from bench.data.cells.options import CollatorConfig, DataConfig, PartsConfig
 from bench.data.cells.orders import AsStored, Blocks, Buckets, Order, Random, Weighted
 from bench.data.cells.origin import Origin
-from bench.data.cells.parts import Parts, PartsConfig, divide
+from bench.data.cells.parts import Parts, divide
 from bench.data.cells.previous import EarlierCell, EarlierMean, Lineages
 from bench.data.cells.progress import note
 from bench.data.cells.samplers import CellSampler

@@ -1,4 +1,4 @@
-"""How cells are made into batches: every choice a switch, those that contradict each other refused."""
+"""How cells are divided and made into batches: every choice a switch, those that contradict each other refused."""
 
 from __future__ import annotations
 
@@ -85,3 +85,21 @@ class DataConfig:
     def __post_init__(self) -> None:
         if (self.sampler == "weighted") != bool(self.weight_by):
             raise ValueError("weight_by names a column for sampler=weighted; set both, or none.")
+
+
+@dataclass(frozen=True)
+class PartsConfig:
+    """How cells are divided."""
+
+    by: str = option(
+        "",
+        "what is never on two sides: donor, batch or another column of obs, store (a file), or cells (drawn at"
+        " random); empty: the first of these there are several of",
+    )
+    val: float = option(0.1, "share of cells to validate on, as near as whole groups allow", low=0, high=0.9)
+    test: float = option(0.1, "share of cells kept for the test", low=0, high=0.9)
+    seed: int = option(0, "of the choice", low=0)
+
+    def __post_init__(self) -> None:
+        if self.val + self.test >= 1:
+            raise ValueError(f"val={self.val} and test={self.test} leave nothing to train on; lower them.")

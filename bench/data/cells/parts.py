@@ -23,7 +23,8 @@ import numpy as np
 from bench.atomic import flush
 from bench.data.cache import cache_dir
 from bench.data.cells.dataset import CellDataset
-from bench.data.cells.division import PARTS, Part, PartsConfig, best, division
+from bench.data.cells.division import PARTS, Part, best, division
+from bench.data.cells.options import PartsConfig
 from bench.data.cells.writer import NpyFile
 from bench.errors import BadInput
 from bench.wording import counted, listed, percent

@@ -15,8 +15,7 @@ from scipy import sparse
 from bench import config
 from bench.data.cells.loader import CellLoader
 from bench.data.cells.module import CellDataModule
-from bench.data.cells.options import CollatorConfig, DataConfig
-from bench.data.cells.parts import PartsConfig
+from bench.data.cells.options import CollatorConfig, DataConfig, PartsConfig
 from bench.data.cells.statistics import GeneStatistics
 from bench.data.cells.vocabulary import Vocabulary
 from bench.errors import BadInput

@@ -16,7 +16,8 @@ from bench.config import build
 from bench.data.cells import division
 from bench.data.cells.convert import store_of
 from bench.data.cells.dataset import CellDataset
-from bench.data.cells.division import PARTS, PartsConfig
+from bench.data.cells.division import PARTS
+from bench.data.cells.options import PartsConfig
 from bench.data.cells.parts import NOTE, Parts, divide
 from bench.data.cells.vocabulary import Vocabulary
 from bench.errors import BadInput
