@@ -17,6 +17,7 @@ import numpy as np
 from bench import config
 from bench.conformance.cells import probe_cells
 from bench.conformance.check import Failure
+from bench.genes.vocabulary import kind_of
 from bench.runs.models import LABEL, configured_model
 from bench.specs import Cap, ModelSpec, load_target
 
@@ -54,7 +55,8 @@ class ModelSubject:
         known = self.spec.species
         species = "human" if not known or "human" in known else min(known)
         vocabulary = self._vocabulary(species)
-        return probe_cells(species, vocabulary, ensembl=self.spec.gene_ids == "ensembl")
+        kind = kind_of(vocabulary) if self.spec.gene_ids == "any" else self.spec.gene_ids
+        return probe_cells(species, vocabulary, ensembl=kind == "ensembl")
 
     def _vocabulary(self, species: str) -> frozenset[str]:
         if not self.spec.vocabulary:
@@ -62,6 +64,8 @@ class ModelSubject:
         options = config.build(self.spec.config, self.options, self.owner)
         weights = Path(self.weights) if self.weights not in ("", "untrained") else self.weights or None
         found = load_target(self.spec.vocabulary)(options, weights=weights, species=species)
+        if found is None:  # with these weights it takes any gene
+            return frozenset()
         if not isinstance(found, (frozenset, set)) or not found or not all(isinstance(g, str) for g in found):
             raise Failure(f"vocabulary {self.spec.vocabulary} returned no set of gene ids; return a frozenset of str")
         return frozenset(found)

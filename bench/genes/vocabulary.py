@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import shlex
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -105,14 +105,22 @@ def suitability(
     if foreign and len(foreign) == len(species):
         known = " and ".join(sorted(model.species))
         return Suitability(refusal=f"model {model.name} knows {known}, the genes are {_named(foreign)}")
-    if not model.vocabulary:
+    names = vocabulary(model, options, weights, _first_name(species)) if model.vocabulary else None
+    if names is None:
         return Suitability()
-    found = coverage(data, vocabulary(model, options, weights, _first_name(species)), model.gene_ids)
-    return _judged(found, model, species, var)
+    if model.gene_ids == "any":
+        model = replace(model, gene_ids=kind_of(names))
+    return _lacking(var, model, dataset) or _judged(coverage(data, names, model.gene_ids), model, species, var)
 
 
-def vocabulary(model: ModelSpec, options: Mapping[str, Any], weights: str, species: str) -> frozenset[str]:
-    """The names of the genes a model knows.
+def kind_of(names: Collection[str]) -> Literal["symbol", "ensembl", "any"]:
+    """What the names of a vocabulary are: that of a model that was trained here is known from its weights alone."""
+    kind = identify.look(names).kind
+    return kind if kind == "symbol" or kind == "ensembl" else "any"
+
+
+def vocabulary(model: ModelSpec, options: Mapping[str, Any], weights: str, species: str) -> frozenset[str] | None:
+    """The names of the genes a model knows; None where it takes any gene with these weights, such as untrained ones.
 
     Parameters
     ----------
@@ -129,6 +137,8 @@ def vocabulary(model: ModelSpec, options: Mapping[str, Any], weights: str, speci
     given = Path(weights) if weights not in ("", "untrained") else weights or None
     typed = config.build(model.config, options, f"model {model.name}")
     names = load_target(model.vocabulary)(typed, weights=given, species=species)
+    if names is None:
+        return None
     if not isinstance(names, (set, frozenset)) or not all(isinstance(name, str) for name in names):
         raise BadInput(
             f"model {model.name}: its vocabulary {model.vocabulary} returned {type(names).__name__};"

@@ -84,6 +84,22 @@ def test_a_model_that_takes_any_gene_is_never_asked() -> None:
     assert judged(data(), model(vocabulary="", gene_ids="any")) == vocabulary.Suitability()
 
 
+def test_a_model_may_take_any_gene_with_some_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocabulary, "load_target", lambda target: lambda config, *, weights, species: None)
+    assert judged(data(), model(gene_ids="any")) == vocabulary.Suitability()
+    assert judged(data(ensembl_id=""), model(gene_ids="ensembl")).refusal
+
+
+def test_the_kind_of_names_may_be_known_from_the_vocabulary_alone() -> None:
+    KNOWN[:] = IDS
+    assert judged(data(), model(gene_ids="any")).refusal == ""
+    verdict = judged(data(ensembl_id=""), model(gene_ids="any"))
+    assert verdict.refusal.startswith("model reader needs Ensembl ids; var_names look like gene symbols")
+    assert "bench data prepare --map-genes ensembl" in verdict.refusal
+    KNOWN[:] = [*IDS, *SYMBOLS]
+    assert judged(data(ensembl_id=""), model(gene_ids="any")).coverage.known == 10
+
+
 def test_an_empty_kind_of_names_is_refused_with_what_is_there_instead() -> None:
     verdict = judged(data(ensembl_id=""), model(gene_ids="ensembl"))
     assert verdict.refusal.startswith(
