@@ -8,7 +8,7 @@ from importlib import metadata
 
 from bench.diagnosis import child
 from bench.diagnosis.finding import Finding
-from bench.runs.environment import DISTRIBUTION
+from bench.environment import DISTRIBUTION
 from bench.wording import counted
 
 SUBJECT = "packages"

@@ -6,8 +6,9 @@ import dataclasses
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from bench import environment
 from bench.catalogue import catalogue
-from bench.runs import environment, record
+from bench.runs import record
 from bench.runs.job import PROTOCOL, digest
 from bench.runs.plan import DataFacts, Refusal
 from bench.runs.record import CostPart, DatasetPart, ErrorPart, MetricPart, ModelPart, Record, TaskPart

@@ -9,11 +9,11 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from bench import answers
+from bench import answers, environment
 from bench.catalogue import bridge_for, catalogue
 from bench.config import build
 from bench.data import canonical
-from bench.runs import environment, models, stored, suspicion
+from bench.runs import models, stored, suspicion
 from bench.runs.job import Job
 from bench.runs.meter import Meter, peak_vram
 from bench.runs.record import ScorePart, SplitPart, finite

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.conform import checker
 from bench.runs import record as records
-from bench.store.conform import checker
 from bench.store.schema import TABLES
 
 

@@ -6,11 +6,11 @@ import difflib
 import os
 from pathlib import Path
 
+from bench.conform import checker
 from bench.errors import BadInput
 from bench.runs import record as records
 from bench.runs.record import Record
 from bench.runs.run import best_record
-from bench.store.conform import checker
 
 SHOWN = 5
 
