@@ -1,0 +1,217 @@
+"""Fingerprints of cells: whether a test set was trained on is computed, also where the two have other genes.
+
+A cell's fingerprint is its first expressed genes, in an order that is the same everywhere, with their counts: a
+bottom-k sketch (Broder 1997, https://doi.org/10.1109/SEQUEN.1997.666900; Cohen and Kaplan 2007,
+https://doi.org/10.1145/1281100.1281133). The order is that of a hash of the gene's name. So the fingerprint says of
+every gene up to its last one what the cell's count is, 0 included, and two files can be compared on the genes that both
+have measured, whatever other genes they have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bench.atomic import replacing
+from bench.errors import BadInput
+from bench.weights import arrays
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+    from bench.data.cells.dataset import CellDataset
+    from bench.data.cells.store import CellStore
+    from bench.data.cells.vocabulary import GeneKind
+
+FEWEST_GENES, MOST_GENES = 48, 256
+"""Genes of a cell that are kept: as many as `BUDGET` allows, within these limits."""
+BUDGET = 1 << 26
+"""Bytes that all fingerprints of a training may take, where `FEWEST_GENES` do not need more."""
+MOST_COUNT = 255
+"""Larger counts are taken for this one."""
+
+_COLUMNS: dict[GeneKind, str] = {"ensembl": "ensembl_id", "symbol": "gene_symbol"}
+_BLOCK = 1 << 22
+"""Entries that are looked at together."""
+_COUNT_BITS, _GENE_BITS = 8, 28
+_BYTES = 4
+"""Of a gene and its count."""
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """Of all cells of one file."""
+
+    name: str
+    """Of the file."""
+    kind: GeneKind
+    """What genes are called by."""
+    genes: np.ndarray
+    """uint64 (G,) hashes of the genes that were measured, ascending."""
+    longest: int
+    """Genes that a cell has at most; one that has fewer is known whole."""
+    offsets: np.ndarray
+    """int64 (n_cells + 1,): cell i has `places[offsets[i]:offsets[i + 1]]`."""
+    places: np.ndarray
+    """uint32 (m,) of expressed genes in `genes`, ascending within a cell."""
+    counts: np.ndarray
+    """uint8 (m,), 1 to `MOST_COUNT`."""
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
+def of_dataset(dataset: CellDataset) -> list[Fingerprints]:
+    """Fingerprints of all cells of a dataset, file by file, of all genes of a file that have a name of their own.
+
+    Not only those of the vocabulary: the more genes, the surer a cell is known.
+    """
+    longest = _longest(len(dataset))
+    return [_of_store(store, dataset.vocabulary.kind, longest) for store in dataset.stores]
+
+
+def of_anndata(cells: ad.AnnData, name: str, kind: GeneKind) -> Fingerprints:
+    """Fingerprints of canonical cells; `name` is that of their file."""
+    matrix = cells.X
+    rna = (cells.var["feature_types"] == "Gene Expression").to_numpy()
+    names = np.where(rna, cells.var[_COLUMNS[kind]].to_numpy(dtype=object), "")
+    return _sketches(name, kind, names.tolist(), _longest(cells.n_obs), matrix.indptr, matrix.indices, matrix.data)
+
+
+def write(path: Path, prints: Sequence[Fingerprints]) -> None:
+    """Write an `.npz` file, whole or not at all; files that measured the same genes share one list of them."""
+    genes = {one.genes.tobytes(): one.genes for one in prints}
+    numbers = {content: number for number, content in enumerate(genes)}
+    about = [[one.name, one.kind, one.longest, numbers[one.genes.tobytes()]] for one in prints]
+    held: dict[str, Any] = {"about": np.array(json.dumps(about))}
+    held |= {f"genes/{number}": array for number, array in enumerate(genes.values())}
+    for number, one in enumerate(prints):
+        held |= {f"{number}/offsets": one.offsets, f"{number}/places": one.places, f"{number}/counts": one.counts}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **held)
+
+
+def read(path: Path) -> list[Fingerprints]:
+    """Read what `write` wrote.
+
+    Raises
+    ------
+    BadInput
+        If it is no such file, or its arrays contradict each other.
+    """
+    held = arrays.read(path)
+    try:
+        found = [_read(held, number, *entry) for number, entry in enumerate(json.loads(str(held["about"])))]
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise BadInput(f"{path} holds no fingerprints of cells ({str(error)[:100]}); copy the folder again.") from None
+    return found
+
+
+def _read(
+    held: dict[str, np.ndarray], number: int, name: str, kind: GeneKind, longest: int, genes: int
+) -> Fingerprints:
+    offsets, places, counts = (held[f"{number}/{part}"] for part in ("offsets", "places", "counts"))
+    one = Fingerprints(str(name), kind, held[f"genes/{genes}"], int(longest), offsets, places, counts)
+    kinds = [a.dtype.name for a in (one.genes, offsets, places, counts)]
+    if kind not in _COLUMNS or kinds != ["uint64", "int64", "uint32", "uint8"]:
+        raise ValueError(f"file {number} is of other kinds")
+    if any(a.ndim != 1 for a in (one.genes, offsets, places, counts)) or not len(offsets):
+        raise ValueError(f"file {number} has other shapes")
+    if offsets[0] != 0 or offsets[-1] != len(places) or len(places) != len(counts) or (np.diff(offsets) < 0).any():
+        raise ValueError(f"file {number} does not end where its cells do")
+    if len(places) and places.max() >= len(one.genes):
+        raise ValueError(f"file {number} has genes that it did not measure")
+    return one
+
+
+def _longest(n_cells: int) -> int:
+    return int(np.clip(BUDGET // (_BYTES * max(n_cells, 1)), FEWEST_GENES, MOST_GENES))
+
+
+def _of_store(store: CellStore, kind: GeneKind, longest: int) -> Fingerprints:
+    names = store.genes[_COLUMNS[kind]].tolist()
+    return _sketches(store.name, kind, names, longest, store.indptr, store.indices, store.counts)
+
+
+def _sketches(
+    name: str,
+    kind: GeneKind,
+    names: Sequence[str],
+    longest: int,
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    counts: np.ndarray,
+) -> Fingerprints:
+    """Fingerprints of the rows of a CSR matrix with named columns."""
+    hashes = gene_hashes(names)
+    genes, places = _order(hashes)
+    blocks = [_block(places, longest, indptr, indices, counts, *rows) for rows in _rows(indptr)]
+    lengths = np.concatenate([block[0] for block in blocks])
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return Fingerprints(
+        name,
+        kind,
+        genes,
+        longest,
+        offsets,
+        np.concatenate([block[1] for block in blocks]),
+        np.concatenate([block[2] for block in blocks]),
+    )
+
+
+def gene_hashes(names: Sequence[str]) -> np.ndarray:
+    """uint64 (G,) of names, 0 for one that is missing or that several genes share: whose counts these are is open."""
+    shared = pd.Index(names).duplicated(keep=False)
+    return np.array(
+        [0 if again or not name else _hash(name) for name, again in zip(names, shared, strict=True)], dtype=np.uint64
+    )
+
+
+def _hash(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=8).digest(), "little")
+
+
+def _order(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Hashes of named genes, ascending, and int64 (G,) the place of each gene among them, -1 without a name."""
+    genes = np.unique(hashes[hashes > 0])
+    return genes, np.where(hashes > 0, np.searchsorted(genes, hashes), -1)
+
+
+def _rows(indptr: np.ndarray) -> Iterator[tuple[int, int]]:
+    """First row and the one after the last, of blocks of about `_BLOCK` entries, at least a row each."""
+    start, n_rows = 0, len(indptr) - 1
+    while start < n_rows:
+        stop = int(np.searchsorted(indptr, indptr[start] + _BLOCK, side="right")) - 1
+        stop = min(max(stop, start + 1), n_rows)
+        yield start, stop
+        start = stop
+
+
+def _block(
+    places: np.ndarray, longest: int, indptr: np.ndarray, indices: np.ndarray, counts: np.ndarray, start: int, stop: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lengths of the fingerprints of some rows, their genes and counts."""
+    ends = np.asarray(indptr[start : stop + 1], dtype=np.int64)
+    entries = slice(int(ends[0]), int(ends[-1]))
+    place = places[np.asarray(indices[entries], dtype=np.int64)]
+    row = np.repeat(np.arange(stop - start), np.diff(ends))
+    count = np.minimum(counts[entries], MOST_COUNT).astype(np.int64)
+    kept = (place >= 0) & (count > 0)
+    packed = (((row << _GENE_BITS) | place) << _COUNT_BITS | count)[kept]
+    packed.sort()
+    n_of_row = np.bincount(row[kept], minlength=stop - start)
+    begins = np.repeat(np.cumsum(n_of_row) - n_of_row, n_of_row)
+    packed = packed[np.arange(len(packed)) - begins < longest]
+    gene = (packed >> _COUNT_BITS) & ((1 << _GENE_BITS) - 1)
+    return (
+        np.minimum(n_of_row, longest),
+        gene.astype(np.uint32),
+        (packed & MOST_COUNT).astype(np.uint8),
+    )
