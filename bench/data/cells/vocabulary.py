@@ -78,26 +78,49 @@ class Vocabulary:
             raise BadInput(f"no gene is in all of {counted(len(stores), 'file')}; take the genes of any (union).")
         return cls(kind, tuple(sorted(names)))
 
-    def remap(self, store: CellStore) -> np.ndarray:
-        """Position of each gene of a store, int32 (n_genes,), -1 where it is left out; no position comes twice.
-
-        Left out are genes that are not in the vocabulary, those without a name of its kind, and all but the first
-        of those that share one (see `notices`).
+    @classmethod
+    def of_genes(cls, genes: pd.DataFrame) -> Vocabulary:
+        """All genes of canonical data that have a name, sorted: Ensembl ids where most have one, else symbols.
 
         Raises
         ------
         BadInput
-            If fewer than `FEWEST` of the genes of the store, and of the vocabulary, are in both: names of another
-            kind or species.
+            If none has a name.
         """
-        names = _names(store, self.kind)
-        found = pd.Index(self.names).get_indexer(pd.Index(names))
-        found[pd.Index(names).duplicated()] = -1
+        ids = [name for name in genes["ensembl_id"] if name]
+        kind: GeneKind = "ensembl" if ids and len(ids) >= MOST * len(genes) else "symbol"
+        return cls(kind, tuple(sorted(set(genes[_COLUMNS[kind]]) - {""})))
+
+    def remap(self, store: CellStore) -> np.ndarray:
+        """Position of each gene of a store: see `positions`."""
+        return self.positions(store.genes, _file(store))
+
+    def positions(self, genes: pd.DataFrame, where: str) -> np.ndarray:
+        """Position of each of some genes, int32 (n,), -1 where it is left out; no position comes twice.
+
+        Left out are genes that are not in the vocabulary, those without a name of its kind, and all but the first
+        of those that share one (see `notices`).
+
+        Parameters
+        ----------
+        genes
+            Index: names; `gene_symbol`, `ensembl_id`, empty where missing.
+        where
+            Whose genes, for messages.
+
+        Raises
+        ------
+        BadInput
+            If fewer than `FEWEST` of the genes, and of the vocabulary, are in both: names of another kind or species.
+        """
+        names = pd.Index(genes[_COLUMNS[self.kind]].tolist(), dtype=object)
+        found = pd.Index(self.names, dtype=object).get_indexer(names)
+        found[names.duplicated()] = -1
         known = int((found >= 0).sum())
         if known < FEWEST * min(len(names), len(self)):
-            example = next((name for name in store.genes.index if name), "")
+            example = next((name for name in genes.index if name), "")
             raise BadInput(
-                f"{_file(store)}: only {known:,} of {counted(len(names), 'gene')} (first: {example!r}) are among the"
+                f"{where}: only {known:,} of {counted(len(names), 'gene')} (first: {example!r}) are among the"
                 f" {len(self):,} of the vocabulary, {WORDS[self.kind]} such as {self.names[0]!r}; give data of the"
                 f" same species, named alike (bench data prepare --map-genes {self.kind})."
             )
