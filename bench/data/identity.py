@@ -21,6 +21,7 @@ from bench.errors import BadInput
 if TYPE_CHECKING:
     import anndata as ad
 
+    from bench.data.sets import Member
     from bench.specs import DatasetSpec
 
 _SETTLED_NS = 2_000_000_000
@@ -60,8 +61,14 @@ def content_sha256(spec: DatasetSpec) -> str:
         from bench.data import sets  # sets describes files, so it cannot be imported from here at the top
 
         members = sets.read(Path(path)).members
-        return _json_sha256([{"sha256": file_sha256(m.path), "as": m.modality, "obs": m.obs} for m in members])
+        return _json_sha256([_member_key(member) for member in members])
     return path_sha256(path)
+
+
+def _member_key(member: Member) -> dict[str, Any]:
+    """What a file of a set is, and what is made of it; without maps as it was before there were any."""
+    key = {"sha256": file_sha256(member.path), "as": member.modality, "obs": member.obs}
+    return {**key, "maps": member.maps} if member.maps else key
 
 
 def path_sha256(path: str | Path) -> str:

@@ -13,9 +13,11 @@
     [[files]]
     path = "run2.h5ad"
     obs = { batch = "run2" }
+    map = { celltype = "run2_labels.tsv" }   # other words for the values of a column of this file
 
 Files of one modality are stacked by cells; files of different `modality` ("Gene Expression",
-"Antibody Capture", "Peaks") are paired by the names of their cells.
+"Antibody Capture", "Peaks") are paired by the names of their cells. A map is a table of the set, or a
+tab-separated file with the columns `label` and `becomes`; it names every value, see `bench.data.relabel`.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import config
-from bench.data import layout, safety
+from bench.data import layout, relabel, safety
 from bench.data.files import checked_options, load_h5ad
 from bench.data.layout import Layout
 from bench.data.modalities import modality
@@ -69,6 +71,8 @@ class Member:
     """In 10x words; empty: the file says so itself, or holds genes."""
     obs: Mapping[str, str] = field(default_factory=dict)
     """Constant columns for the cells of this file."""
+    maps: Mapping[str, relabel.Words] = field(default_factory=dict)
+    """Column of this file -> other words for its values."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,9 @@ def describe_set(path: str | Path) -> DatasetSpec:
     found = read(path)
     header = found.header
     outlines = [layout.read(member.path) for member in found.members]
+    for member, outline in zip(found.members, outlines, strict=True):
+        for column in member.maps:
+            require_column(outline.obs, column, member.path.name)
     modalities = [_modality(*pair) for pair in zip(found.members, outlines, strict=True)]
     first = [k for k, modality in enumerate(modalities) if modality == modalities[0]]
     name = safe_name(header.name or stem(path))
@@ -151,15 +158,19 @@ def load_set(path: str) -> ad.AnnData:
     Raises
     ------
     BadInput
-        If a file is refused, stacked files share no gene, or paired files do not hold the same cells.
+        If a file is refused, a map does not fit its column, stacked files share no gene, or paired files do not hold
+        the same cells.
     """
     from bench.data import joining
 
-    parts = [
-        joining.Part(m.path.name, _modality(m, layout.read(m.path)), bool(m.modality), m.obs, load_h5ad(str(m.path)))
-        for m in read(Path(path)).members
-    ]
-    return joining.join(parts, Path(path).name)
+    parts, told = [], []
+    for member in read(Path(path)).members:
+        data, modality = load_h5ad(str(member.path)), _modality(member, layout.read(member.path))
+        told += relabel.relabel(data, member.maps, member.path.name)
+        parts.append(joining.Part(member.path.name, modality, bool(member.modality), member.obs, data))
+    joined = joining.join(parts, Path(path).name)
+    joined.uns["notices"] = [*told, *joined.uns["notices"]]
+    return joined
 
 
 def _modality(member: Member, outline: Layout) -> str:
@@ -176,14 +187,19 @@ def _table(values: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
 
 def _member(entry: dict[str, Any], path: Path, position: int) -> Member:
     where = f"file {position} of set {path.name}"
-    constants = entry.get("obs", {})
+    constants, maps = entry.get("obs", {}), entry.get("map", {})
     if not isinstance(constants, dict):
         raise BadInput(f'{where}: obs must be a table, as in obs = {{batch = "A"}}.')
-    rest: _Entry = config.build(_Entry, {k: v for k, v in entry.items() if k != "obs"}, where)
+    if not isinstance(maps, dict):
+        raise BadInput(f'{where}: map must be a table, as in map = {{cell_type = "labels.tsv"}}.')
+    for column in sorted(constants.keys() & maps.keys()):
+        raise BadInput(f"{where}: {column!r} is both one value for all cells (obs) and mapped; keep one.")
+    rest: _Entry = config.build(_Entry, {k: v for k, v in entry.items() if k not in ("obs", "map")}, where)
     return Member(
         path=path.parent / rest.path,
         modality=modality(rest.modality) if rest.modality else "",
         obs={column: str(value) for column, value in constants.items()},
+        maps={c: relabel.words(given, path.parent, f"the map of {c!r} in {where}") for c, given in maps.items()},
     )
 
 

@@ -141,6 +141,64 @@ def test_files_without_a_common_gene_are_refused(tmp_path: Path) -> None:
         canonical.load(describe_set(toml(tmp_path, STACK)))
 
 
+MAPPED = """
+[roles]
+cell_type = "ct"
+[options]
+unlabelled = "drop"
+[[files]]
+path = "a.h5ad"
+map = { ct = "a.tsv" }
+[[files]]
+path = "b.h5ad"
+[files.map.ct]
+"T helper" = "T"
+platelet = ""
+"""
+
+
+def typed(path: Path, cells: str, types: list[Any]) -> Path:
+    return write(path, cells, ["g1"], obs=pd.DataFrame({"ct": pd.Categorical(types)}, index=list(cells)))
+
+
+def test_types_of_two_studies_are_given_common_names(tmp_path: Path) -> None:
+    typed(tmp_path / "a.h5ad", "uvwx", ["CD4", "CD8", "debris", None])
+    typed(tmp_path / "b.h5ad", "yz", ["T helper", "platelet"])
+    (tmp_path / "a.tsv").write_text("label\tbecomes\twhy\nCD4\tT\t\nCD8\tT\t\ndebris\t\tno counterpart\n")
+    data = canonical.load(describe_set(toml(tmp_path, MAPPED)))
+    assert data.obs["cell_type"].to_dict() == {"u": "T", "v": "T", "y": "T"}
+    notices = " ".join(data.uns["notices"])
+    assert "a.h5ad: 3 values of ct mapped to 1, 1 cell to none." in notices
+    assert "3 cells without cell_type dropped" in notices
+
+
+def test_cells_that_lost_their_label_are_refused_like_any_others_unless_asked_for(tmp_path: Path) -> None:
+    typed(tmp_path / "a.h5ad", "u", ["CD4"])
+    typed(tmp_path / "b.h5ad", "yz", ["T helper", "platelet"])
+    (tmp_path / "a.tsv").write_text("label\tbecomes\nCD4\tT\n")
+    with pytest.raises(BadInput, match=r"missing for 1 cells.*unlabelled=drop"):
+        canonical.load(describe_set(toml(tmp_path, MAPPED.replace('unlabelled = "drop"', ""))))
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("label\tbecomes\nCD4\tT\nCD88\tT", "unknown value in the map of ct of a.h5ad: 'CD88'. Did you mean 'CD8'"),
+        ("label\tbecomes\nCD4\tT", "leaves out 'CD8'; name every value"),
+        ("label\tbecomes\nCD4\tT\nCD4\tB\nCD8\tT", "line 3: 'CD4' is there twice"),
+        ("label\tname\nCD4\tT", "line 2: it needs the columns label and becomes"),
+        ("label,becomes\nCD4,T", "line 2: it needs the columns label and becomes"),
+        ("label\tbecomes\n", "must be a table of words"),
+    ],
+)
+def test_a_map_that_does_not_fit_its_column_is_refused(tmp_path: Path, table: str, words: str) -> None:
+    typed(tmp_path / "a.h5ad", "uv", ["CD4", "CD8"])
+    typed(tmp_path / "b.h5ad", "yz", ["T helper", "platelet"])
+    (tmp_path / "a.tsv").write_text(table)
+    with pytest.raises(BadInput, match=words):
+        canonical.load(describe_set(toml(tmp_path, MAPPED)))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -151,6 +209,11 @@ def test_files_without_a_common_gene_are_refused(tmp_path: Path) -> None:
         ("[[files]]\npath = 'a.h5'", "not found.*Did you mean.*a.h5ad"),
         ("roles = 3\n[[files]]\npath = 'a.h5ad'", "'roles' must be a table"),
         ("[[files]]\npath = 'a.h5ad'\nobs = 'A'", "obs must be a table"),
+        ("[[files]]\npath = 'a.h5ad'\nmap = 'a.tsv'", "map must be a table"),
+        ("[[files]]\npath = 'a.h5ad'\nmap = { ct = 'a.tsv' }", "not found.*a.tsv"),
+        ("[[files]]\npath = 'a.h5ad'\nmap = { ct = { T = 3 } }", "the map of 'ct' in file 1 of set set.toml must be"),
+        ("[[files]]\npath = 'a.h5ad'\nmap = { cd = { T = 'T' } }", "obs column of a.h5ad: 'cd'"),
+        ("[[files]]\npath = 'a.h5ad'\nobs = { ct = 'T' }\nmap = { ct = { T = 'T' } }", "keep one"),
         ("[roles]\ncelltype = 'ct'\n[[files]]\npath = 'a.h5ad'", "unknown role 'celltype'"),
         ("[roles]\ncell_type = 'cd'\n[[files]]\npath = 'a.h5ad'", "obs column of a.h5ad: 'cd'"),
         ("layer = 'counts'\n[[files]]\npath = 'a.h5ad'", "a.h5ad has no layer 'counts'; it has X"),
@@ -178,6 +241,10 @@ def test_identity_covers_every_file_and_constant_but_not_the_words_around_them(t
     assert dataset_identity(describe_set(path)) == before
     path.write_text(STACK.replace('"B"', '"C"'))
     assert dataset_identity(describe_set(path)) != before
+    path.write_text(STACK + 'map = { ct = { T = "T" } }')
+    mapped = dataset_identity(describe_set(path))
+    path.write_text(STACK + 'map = { ct = { T = "B" } }')
+    assert len({before, mapped, dataset_identity(describe_set(path))}) == 3
     path.write_text(STACK)
     write(other, "uv", ["g1"], start=50)
     assert dataset_identity(describe_set(path)) != before
