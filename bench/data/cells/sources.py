@@ -34,12 +34,29 @@ def locate(names: Iterable[str | Path]) -> list[Path]:
     DownloadFailed
         If a file cannot be fetched.
     """
+    found = [path for name in _asked(names) for path in _paths(name)]
+    _require_different(found)
+    return found
+
+
+def require(names: Iterable[str | Path]) -> None:
+    """Refuse names of this disk that stand for nothing, without reading a file or asking the network.
+
+    Raises
+    ------
+    BadInput
+        As `locate` does.
+    """
+    for name in _asked(names):
+        if not name.startswith(LAMIN) and "://" not in name:
+            _paths(name)
+
+
+def _asked(names: Iterable[str | Path]) -> list[str]:
     asked = [str(name) for name in names]
     if not asked or not all(asked):  # "" would stand for the working directory: a variable that was not set
         raise BadInput("no data were named; name files, folders, patterns or addresses of .h5ad files.")
-    found = [path for name in asked for path in _paths(name)]
-    _require_different(found)
-    return found
+    return asked
 
 
 def _paths(name: str) -> list[Path]:

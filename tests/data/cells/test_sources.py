@@ -20,7 +20,7 @@ from tests.downloads.server import Server, cut, serving, status, whole
 
 from bench.data.cells import remote
 from bench.data.cells.convert import store_of
-from bench.data.cells.sources import locate
+from bench.data.cells.sources import locate, require
 from bench.downloads import transfer
 from bench.downloads.retrieve import DownloadFailed
 from bench.errors import BadInput
@@ -112,15 +112,24 @@ def test_a_store_is_taken_as_it_is(folder: Path) -> None:
 )
 def test_a_name_that_stands_for_nothing_is_refused(folder: Path, name: str, text: str) -> None:
     (folder / "empty").mkdir()
-    with pytest.raises(BadInput, match=text):
-        locate([folder / name])
+    for look in (locate, require):
+        with pytest.raises(BadInput, match=text):
+            look([folder / name])
 
 
 @pytest.mark.parametrize("names", [[], [""], ["a.h5ad", ""]])
 def test_no_names_are_refused(names: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)  # where there are files that nobody has named
-    with pytest.raises(BadInput, match="no data were named"):
-        locate(names)
+    for look in (locate, require):
+        with pytest.raises(BadInput, match="no data were named"):
+            look(names)
+
+
+def test_names_are_looked_at_without_reading_a_file_or_asking_the_network(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.data.cells.sources.file_sha256", None)
+    require([folder / "a.h5ad", f"{folder}/*.h5ad", folder, "https://no.host/x.h5ad", "lamin:no/such"])
 
 
 def test_the_same_cells_twice_are_refused(folder: Path) -> None:
