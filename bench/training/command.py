@@ -33,6 +33,8 @@ class TrainingCommand:
     """The named configuration that is taken where none is asked for; empty: every default."""
     run_as: str = ""
     """The model that `bench run` is then called with; empty: the one that was trained."""
+    tasks: tuple[str, ...] = ()
+    """Of a fine-tuning: the tasks that it can be for; empty: any."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,214 @@
+"""A training as it was asked for, and everything that can be refused before a training framework is loaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from bench.capabilities import Weights
+from bench.catalogue import catalogue, unmet
+from bench.errors import BadInput, unknown
+from bench.specs import ModelSpec, load_target
+from bench.training.command import Device, Training, TrainingCommand, Verb
+from bench.training.configure import configured
+from bench.wording import counted, listed
+
+if TYPE_CHECKING:
+    from bench.training.fit import Fitted
+
+Resume = Literal["no", "yes", "if-there"]
+"""Begin; go on from the last checkpoint; go on if there is one, else begin, as a job that may be requeued has to."""
+
+LOGGERS = ("csv", "tensorboard", "wandb")
+UNTRAINED = "untrained"
+RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+"""Where launchers (torchrun, Lightning, SLURM) say which of several processes this is."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the options of `bench pretrain` and `bench finetune` say; not yet looked at."""
+
+    verb: Verb
+    model: str
+    data: tuple[str, ...]
+    out: Path
+    config: str = ""
+    """A named configuration of the model, or a file; empty: the model's default."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """`section.option` -> value."""
+    seed: int | None = None
+    """None: the one of the configuration, or 0."""
+    device: Device = "cpu"
+    devices: int = 1
+    nodes: int = 1
+    resume: Resume = "no"
+    loggers: tuple[str, ...] = Training.loggers
+    weights: str = ""
+    """Of a fine-tuning: a folder, or `untrained`."""
+    task: str = ""
+    """Of a fine-tuning."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A request without a mistake that can be seen from here."""
+
+    command: TrainingCommand
+    training: Training
+
+    def train(self) -> Fitted:
+        """Load the model's own function and run it."""
+        fitted: Fitted = load_target(self.command.target)(self.training)
+        return fitted
+
+
+def checked(request: Request, here: bool = True) -> Checked:
+    """Look up what a request names and refuse what cannot be trained. Imports no training framework.
+
+    Parameters
+    ----------
+    here
+        Whether this machine will train; else nothing is said of its devices.
+
+    Raises
+    ------
+    BadInput
+        For unknown models, configurations, options, loggers and tasks; missing packages, weights and data; a folder
+        that cannot be written to or holds something else; devices that are not there.
+    """
+    spec = catalogue().model(request.model)
+    command = command_of(spec, request.verb)
+    if missing := unmet(spec.requires):
+        raise BadInput(f"model {spec.name}: {'; '.join(missing)}.")
+    options = configured(command, request.config, request.settings, request.seed)
+    for name in request.loggers:
+        if name not in LOGGERS:
+            raise unknown("logger", name, LOGGERS)
+    weights = _weights(request, command)
+    resume = _resumes(request)
+    _require_data(request.data)
+    if here:
+        _require_devices(request)
+    training = Training(
+        model=spec.name,
+        verb=request.verb,
+        data=request.data,
+        out=request.out.expanduser().absolute(),
+        config=options.sections,
+        seed=options.seed,
+        device=request.device,
+        devices=request.devices,
+        nodes=request.nodes,
+        resume=resume,
+        loggers=request.loggers,
+        weights=weights,
+        task=request.task,
+    )
+    return Checked(command, training)
+
+
+def command_of(spec: ModelSpec, verb: Verb) -> TrainingCommand:
+    """A model's command of training.
+
+    Raises
+    ------
+    BadInput
+        If it has none: with the models that have one; or if its plugin names something else.
+    """
+    if verb not in spec.commands:
+        able = [model.name for model in catalogue().models if verb in model.commands]
+        raise BadInput(f"model {spec.name} has no {verb}; models that have one: {', '.join(able) or 'none'}.")
+    command = load_target(spec.commands[verb])
+    if not isinstance(command, TrainingCommand):
+        raise BadInput(
+            f"model {spec.name}: {spec.commands[verb]!r} is a {type(command).__name__}, not a TrainingCommand;"
+            " mend its plugin."
+        )
+    return command
+
+
+def first_process() -> bool:
+    """Whether this process trains alone, or is the one of several that speaks for all."""
+    return all(os.environ.get(name, "0") == "0" for name in RANKS)
+
+
+def _weights(request: Request, command: TrainingCommand) -> Weights:
+    """What a fine-tuning begins with; a pretraining begins with nothing."""
+    if request.verb != "finetune":
+        return None
+    tasks = command.tasks or tuple(catalogue().tasks.specs)
+    if request.task not in tasks:
+        raise unknown(f"task to fine-tune {request.model} for:", request.task, tasks)
+    if not request.weights:
+        raise BadInput(
+            f"finetune needs weights to begin with: --weights DIR, a folder that bench pretrain --model"
+            f" {request.model} wrote, or --weights {UNTRAINED} to compare with."
+        )
+    if request.weights == UNTRAINED:
+        return UNTRAINED
+    folder = Path(request.weights).expanduser().absolute()
+    if not folder.is_dir():
+        raise BadInput(f"--weights {request.weights}: there is no such folder; name one that bench pretrain wrote.")
+    return folder
+
+
+def checkpoints(out: Path) -> list[Path]:
+    """What a training in a folder can go on from."""
+    return sorted((out / "checkpoints").glob("*.ckpt"))
+
+
+def _resumes(request: Request) -> bool:
+    """Whether the training goes on from a checkpoint; the folder is writable, and free for what is asked."""
+    out = request.out.expanduser()
+    _require_writable(out)
+    there = bool(checkpoints(out))
+    if request.resume == "yes" and not there:
+        raise BadInput(f"--resume: {out} holds no checkpoint to go on from; leave --resume out to begin.")
+    # other processes of this training may have begun to write
+    if request.resume == "no" and first_process() and (held := _held(out, request.verb)):
+        way = "go on with --resume, or name" if there else "name"
+        raise BadInput(f"--out {out} is not empty ({listed(held, 3)}); {way} another folder.")
+    return there and request.resume != "no"
+
+
+def _held(out: Path, verb: Verb) -> list[str]:
+    """What stands in a folder, but for a script that was written to train there."""
+    return sorted(path.name for path in out.iterdir() if path.name != f"{verb}.sbatch") if out.is_dir() else []
+
+
+def _require_writable(out: Path) -> None:
+    standing = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not standing.is_dir():
+        raise BadInput(f"--out {out}: {standing} is a file; name a folder.")
+    if not os.access(standing, os.W_OK | os.X_OK):
+        raise BadInput(f"--out {out}: folder {standing} cannot be written to.")
+
+
+def _require_data(names: tuple[str, ...]) -> None:
+    from bench.data.cells import sources  # numpy and pandas: half a second that no mistake above has to wait for
+
+    sources.require(names)
+
+
+def _require_devices(request: Request) -> None:
+    """Refuse devices that are not there, and nodes on which nothing was started."""
+    if request.nodes > 1 and not any(name in os.environ for name in RANKS):
+        raise BadInput(
+            f"--nodes {request.nodes}: nothing starts bench on the other nodes; use --executor slurm, or torchrun."
+        )
+    there = _gpus() if request.device == "cuda" else os.cpu_count() or 1
+    if not there:
+        raise BadInput("--device cuda: torch sees no GPU here; use --device cpu.")
+    if request.devices > there:
+        kind = "GPU" if request.device == "cuda" else "core"
+        raise BadInput(f"--devices {request.devices}: this machine has {counted(there, kind)}; ask for no more.")
+
+
+def _gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
