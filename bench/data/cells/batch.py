@@ -112,14 +112,14 @@ class CellBatch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> CellBatch:
         """The same on a device."""
-        return _mapped(self, lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        return mapped(self, lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> CellBatch:
         """The same in page-locked memory, from where a GPU copies faster (called by `torch.utils.data.DataLoader`)."""
-        return _mapped(self, Tensor.pin_memory)
+        return mapped(self, Tensor.pin_memory)
 
 
-def _mapped(value: Moved, change: Callable[[Tensor], Tensor]) -> Moved:
+def mapped(value: Moved, change: Callable[[Tensor], Tensor]) -> Moved:
     """A copy with every tensor changed."""
     changed: Any = value
     if isinstance(value, Tensor):
@@ -127,5 +127,5 @@ def _mapped(value: Moved, change: Callable[[Tensor], Tensor]) -> Moved:
     elif isinstance(value, Mapping):
         changed = {name: change(tensor) for name, tensor in value.items()}
     elif is_dataclass(value) and not isinstance(value, type):
-        changed = type(value)(**{f.name: _mapped(getattr(value, f.name), change) for f in fields(value)})
+        changed = type(value)(**{f.name: mapped(getattr(value, f.name), change) for f in fields(value)})
     return changed

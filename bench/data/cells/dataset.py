@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bench.data.cells.vocabulary import Vocabulary
 
 _ONCE = np.zeros(1, dtype=np.int64)
+_CHUNK = 2**20
+"""Positions looked at together."""
 
 
 class Previous(Protocol):
@@ -109,6 +111,24 @@ class CellDataset(Dataset[Cells]):
         dataset = copy.copy(self)
         dataset.previous = previous
         return dataset
+
+    @property
+    def measured(self) -> np.ndarray:
+        """Bool (stores, V): genes of the vocabulary that a store has, be their counts 0 in all of its cells."""
+        measured = np.zeros((len(self._parts), len(self.vocabulary)), dtype=bool)
+        for row, part in zip(measured, self._parts, strict=True):
+            row[part.genes[part.genes >= 0]] = True
+        return measured
+
+    def of_each_store(self, cells: np.ndarray | None = None) -> np.ndarray:
+        """How many of the cells at some positions (None: of all) each store holds, int64 (stores,)."""
+        if cells is None:
+            return np.diff(self.starts)
+        held = np.zeros(len(self.stores), dtype=np.int64)
+        for start in range(0, len(cells), _CHUNK):
+            numbers = np.searchsorted(self.starts, cells[start : start + _CHUNK], side="right") - 1
+            held += np.bincount(numbers, minlength=len(held))
+        return held
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -776,6 +776,39 @@ def close_ranks(sizes: np.ndarray, hidden: np.ndarray, values: np.ndarray) -> No
                 values[i, k] = numbers[np.int64(values[i, k])]
 
 
+# ---- a column for each gene
+
+
+@compiled
+def spread(offsets: np.ndarray, genes: np.ndarray, counts: np.ndarray, columns: np.ndarray, dense: np.ndarray) -> None:
+    """Write counts into the columns of their genes, `dense` (cells, columns) being 0; a column of -1 is left out."""
+    for i in range(len(dense)):
+        for j in range(offsets[i], offsets[i + 1]):
+            column = columns[genes[j]]
+            if column >= 0:
+                dense[i, column] = counts[j]
+
+
+@compiled
+def mask_columns(
+    starts: np.ndarray, shares: np.ndarray, files: np.ndarray, measured: np.ndarray, masked: np.ndarray
+) -> None:
+    """Mask a share of the columns that the cell's file measures, at least one where it is above 0.
+
+    `measured` has a row for each file, `files` the row of each cell; `masked` (cells, columns) is False.
+    """
+    items = np.empty(measured.shape[1], np.int32)
+    for i in range(len(starts)):
+        n = 0
+        for column in range(measured.shape[1]):
+            items[n] = column
+            n += measured[files[i], column]
+        m = min(n, max(round(shares[i] * n), shares[i] > 0))
+        bring_to_front(items, n, m, word(starts[i], MASK))
+        for k in range(m):
+            masked[i, items[k]] = True
+
+
 # ---- statistics of genes
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch.utils.data import DataLoader
 
-from bench.data.cells.batch import CellBatch, Cells
+from bench.data.cells.batch import Cells
 from bench.data.cells.dataset import CellDataset
 from bench.data.cells.samplers import CellSampler
 
@@ -22,7 +22,7 @@ class CellLoader:
     Parameters
     ----------
     collate
-        Makes a batch of cells; it must be a function of them alone (`bench.data.cells.collate.Collator` is).
+        Makes a batch of cells; it must be a function of them alone, as those of `bench.data.cells.recipe` are.
     workers
         Processes that prepare batches; 0: this one does.
     pin_memory
@@ -35,7 +35,7 @@ class CellLoader:
         self,
         dataset: CellDataset,
         sampler: CellSampler,
-        collate: Callable[[Cells], CellBatch],
+        collate: Callable[[Cells], Any],
         *,
         workers: int = 0,
         pin_memory: bool = False,
@@ -58,7 +58,7 @@ class CellLoader:
         """Batches of a whole epoch, also where this one is resumed in the middle."""
         return len(self.sampler)
 
-    def __iter__(self) -> Iterator[CellBatch]:
+    def __iter__(self) -> Iterator[Any]:
         """The rest of the epoch: all of it but after resuming, or where an epoch was left early."""
         for batch in self._loader:
             self.sampler.advance()

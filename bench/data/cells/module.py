@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import resource
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.trainer.states import TrainerFn
 
 from bench.data.cache import cache_dir
-from bench.data.cells import choose, express
-from bench.data.cells.collate import Collator
 from bench.data.cells.convert import store_of
 from bench.data.cells.dataset import CellDataset, Previous
 from bench.data.cells.loader import CellLoader
@@ -25,9 +22,10 @@ from bench.data.cells.origin import Origin
 from bench.data.cells.parts import Parts, divide
 from bench.data.cells.previous import EarlierCell, EarlierMean, Lineages
 from bench.data.cells.progress import note
+from bench.data.cells.recipe import Collate, Recipe, Tokens
 from bench.data.cells.samplers import CellSampler
 from bench.data.cells.sources import locate
-from bench.data.cells.statistics import GeneStatistics
+from bench.data.cells.statistics import FORMAT, GeneStatistics
 from bench.data.cells.store import CellStore
 from bench.data.cells.vocabulary import Vocabulary
 from bench.errors import BadInput
@@ -46,7 +44,7 @@ class CellDataModule(LightningDataModule):
     data
         Files, folders, globs, URLs, stores: see `bench.data.cells.sources.locate`.
     config
-        What is made of a cell.
+        What is made of a cell: of tokens, or another recipe.
     options
         Which cells come when.
     parts
@@ -69,7 +67,7 @@ class CellDataModule(LightningDataModule):
     def __init__(
         self,
         data: Sequence[str | Path],
-        config: CollatorConfig | None = None,
+        config: CollatorConfig | Recipe | None = None,
         options: DataConfig | None = None,
         parts: PartsConfig | None = None,
         *,
@@ -81,9 +79,10 @@ class CellDataModule(LightningDataModule):
         super().__init__()
         self.data, self.seed = [str(name) for name in data], seed
         self.config, self.options = config or CollatorConfig(), options or DataConfig()
+        self.recipe: Recipe = Tokens(self.config) if isinstance(self.config, CollatorConfig) else self.config
         self._parts_config, self._vocabulary, self._categories = parts or PartsConfig(), vocabulary, categories
         self.statistics = statistics
-        if self.config.previous:
+        if isinstance(self.config, CollatorConfig) and self.config.previous:
             _require_previous_may_be_seen(self.config, self.options)
         self._resumed: Mapping[str, Any] | None = None
         self._training: CellLoader | None = None
@@ -100,7 +99,7 @@ class CellDataModule(LightningDataModule):
             self.parts: Parts = divide(self.dataset, self._parts_config)
             self.statistics = self.statistics or self._learned()
             self._tell(self.parts.notices)
-        self.collator = Collator(self.config, len(self.vocabulary), self.seed, self.statistics)
+        self.collator: Collate = self._collate(self.recipe)
 
     def train_dataloader(self) -> CellLoader:
         """Training cells in the order of the options' sampler, another one in each epoch."""
@@ -121,9 +120,8 @@ class CellDataModule(LightningDataModule):
 
     def predict_dataloader(self) -> CellLoader:
         """All cells as they are stored, none of their counts hidden, thinned or changed."""
-        plain = replace(self.config, corruption="none", view="none", hide="value", mask_mix=False)
-        collator = Collator(plain, len(self.vocabulary), self.seed, self.statistics)
-        return self._loader(AsStored(len(self.dataset)), None, complete=True, collator=collator)
+        collate = self._collate(self.recipe.plain())
+        return self._loader(AsStored(len(self.dataset)), None, complete=True, collate=collate)
 
     def state_dict(self) -> dict[str, Any]:
         """Where training stands, and what the data are."""
@@ -145,7 +143,7 @@ class CellDataModule(LightningDataModule):
 
     @property
     def _origin(self) -> Origin:
-        return Origin.of(self.dataset, getattr(self, "parts", None), (*self.config.covariates, *self.config.labels))
+        return Origin.of(self.dataset, getattr(self, "parts", None), self.recipe.columns)
 
     @property
     def _rank(self) -> int:
@@ -171,16 +169,15 @@ class CellDataModule(LightningDataModule):
     def _columns(self) -> list[str]:
         """All that is asked of `obs`, each once."""
         options = self.options
-        asked = [*self.config.covariates, *self.config.labels, *([options.weight_by] if options.weight_by else [])]
-        asked += [options.time, *options.lineage] if self.config.previous else []
+        asked = [*self.recipe.columns, *([options.weight_by] if options.weight_by else [])]
+        asked += [options.time, *options.lineage] if self.recipe.previous else []
         return list(dict.fromkeys(asked))
 
     def _learned(self) -> GeneStatistics | None:
-        """Statistics of the training cells where the config needs them, kept in the cache."""
-        config = self.config
-        if config.genes not in choose.NEED_STATISTICS and config.expression not in express.NEED_STATISTICS:
+        """Statistics of the training cells where the recipe needs them, kept in the cache."""
+        if not self.recipe.needs_statistics:
             return None
-        name = hashlib.sha256(f"{self.parts.identity} {self.vocabulary.sha256}".encode()).hexdigest()
+        name = hashlib.sha256(f"{FORMAT} {self.parts.identity} {self.vocabulary.sha256}".encode()).hexdigest()
         path = cache_dir() / "statistics" / f"{name}.parquet"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -189,17 +186,22 @@ class CellDataModule(LightningDataModule):
 
     def _mixed(self, cells: np.ndarray) -> CellLoader | list[CellLoader]:
         """No loader where there are no cells."""
-        among = np.concatenate([self.parts.train, cells]) if self.config.previous else cells
+        among = np.concatenate([self.parts.train, cells]) if self.recipe.previous else cells
         return self._loader(Random(cells, self.seed), among, complete=True) if len(cells) else []
 
+    def _collate(self, recipe: Recipe) -> Collate:
+        """What makes batches of our dataset."""
+        train = self.parts.train if hasattr(self, "parts") else None
+        return recipe.collator(self.dataset, train, self.statistics, self.seed)
+
     def _loader(
-        self, order: Order, among: np.ndarray | None, complete: bool = False, collator: Collator | None = None
+        self, order: Order, among: np.ndarray | None, complete: bool = False, collate: Collate | None = None
     ) -> CellLoader:
         """A loader for this process; earlier cells are among some (None: all)."""
-        dataset = self.dataset.preceded_by(self._earlier(among)) if self.config.previous else self.dataset
+        dataset = self.dataset.preceded_by(self._earlier(among)) if self.recipe.previous else self.dataset
         sampler = CellSampler(order, self.options.batch_size, rank=self._rank, world=self._world, complete=complete)
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return CellLoader(dataset, sampler, collator or self.collator, workers=self.options.workers, pin_memory=on_gpu)
+        return CellLoader(dataset, sampler, collate or self.collator, workers=self.options.workers, pin_memory=on_gpu)
 
     def _earlier(self, among: np.ndarray | None) -> Previous:
         options = self.options

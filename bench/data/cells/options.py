@@ -103,3 +103,16 @@ class PartsConfig:
     def __post_init__(self) -> None:
         if self.val + self.test >= 1:
             raise ValueError(f"val={self.val} and test={self.test} leave nothing to train on; lower them.")
+
+
+@dataclass(frozen=True)
+class PanelConfig:
+    """Which genes a model reads that has an input for each."""
+
+    n_genes: int = option(2000, "the most variable in the training cells; 0: all", low=0)
+    measured: float = option(
+        1.0,
+        "share of the training cells whose files must measure a gene; below 1 some zeros are of no measurement",
+        low=0,
+        high=1,
+    )

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from bench.data.cells.batch import Cells
     from bench.data.cells.vocabulary import Vocabulary
 
+FORMAT = 2
+"""Of what is computed: a change of it is a change of this."""
 Scale = Literal["raw", "depth"]
 SCALES: tuple[Scale, ...] = ("raw", "depth")
 
@@ -50,7 +52,8 @@ class GeneStatistics:
     cells: np.ndarray
     """int64, how many have counts of the gene."""
     mean: np.ndarray
-    """float64, of log1p counts per 10,000, zeros included, as is the next."""
+    """float64, of log1p counts per 10,000, zeros included, as is the next. A zero is what a file has measured: cells of
+    files without the gene do not count."""
     variance: np.ndarray
     """float64, with n - 1."""
     medians: np.ndarray
@@ -86,7 +89,8 @@ class GeneStatistics:
             tally.add(plain.__getitems__(np.arange(start, stop) if cells is None else np.asarray(cells[start:stop])))
         if not tally.logs[:, 0].any():
             raise BadInput(f"{counted(n, 'training cell')} without a gene of the vocabulary; give others, or another.")
-        mean, variance = _with_zeros(tally.logs, n)
+        measured = dataset.of_each_store(cells) @ dataset.measured
+        mean, variance = _with_zeros(tally.logs, measured)
         return cls(
             vocabulary=dataset.vocabulary.sha256,
             n_cells=n,
@@ -94,7 +98,7 @@ class GeneStatistics:
             mean=mean,
             variance=variance,
             medians=_medians(tally.by_gene),
-            hvg_rank=variable_rank(*_with_zeros(tally.scaled, n)),
+            hvg_rank=variable_rank(*_with_zeros(tally.scaled, measured)),
             values=tally.values,
         )
 
@@ -205,14 +209,14 @@ class _Tally:
             OF_ALL.add(values, self.values[scale][None])
 
 
-def _with_zeros(moments: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of n values of each gene, of which those that are not 0 have the given moments.
+def _with_zeros(moments: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of n (V,) values of each gene, of which those that are not 0 have the given moments.
 
     Chan, Golub, LeVeque (1983), https://doi.org/10.1080/00031305.1983.10483115, the zeros being the second sample.
     """
     number, mean, squares = moments.T
-    squares = squares + mean**2 * number * (n - number) / n
-    return mean * number / n, squares / max(n - 1, 1)
+    squares = squares + mean**2 * number * (n - number) / np.maximum(n, 1)
+    return mean * number / np.maximum(n, 1), squares / np.maximum(n - 1, 1)
 
 
 def _medians(by_gene: np.ndarray) -> np.ndarray:
