@@ -81,9 +81,9 @@ def checked(request: Request, here: bool = True) -> Checked:
         that cannot be written to or holds something else; devices that are not there.
     """
     spec = catalogue().model(request.model)
-    command = command_of(spec, request.verb)
     if missing := unmet(spec.requires):
         raise BadInput(f"model {spec.name}: {'; '.join(missing)}.")
+    command = command_of(spec, request.verb)
     options = configured(command, request.config, request.settings, request.seed)
     for name in request.loggers:
         if name not in LOGGERS:
