@@ -21,7 +21,7 @@ from bench.data.cells.dataset import CellDataset
 from bench.data.cells.dense import STORE, DenseBatch, DenseCollator
 from bench.data.cells.module import CellDataModule
 from bench.data.cells.options import DataConfig, PanelConfig
-from bench.data.cells.panel import Panel, chosen, notices
+from bench.data.cells.panel import batches, chosen, notices
 from bench.data.cells.parts import PartsConfig
 from bench.data.cells.recipe import Dense
 from bench.data.cells.statistics import GeneStatistics
@@ -233,10 +233,10 @@ def test_other_data_are_read_with_the_panel_of_a_model(files: list[Path]) -> Non
         unknown.setup("predict")
 
 
-class TestPanel:
-    """Genes of a model in canonical cells."""
+class TestCanonicalCells:
+    """Read with the genes of a model."""
 
-    NAMES = ("GENE07", "GENE03", "ELSEWHERE", "GENE20")
+    PANEL = Vocabulary("symbol", ("GENE07", "GENE03", "ELSEWHERE", "GENE20"))
 
     @pytest.fixture
     def cells(self, files: list[Path]) -> ad.AnnData:
@@ -247,27 +247,25 @@ class TestPanel:
         return ad.AnnData(sparse.csr_matrix(counts), var=var)
 
     def test_counts_are_found_by_name_and_genes_that_lack_are_hidden(self, cells: ad.AnnData) -> None:
-        batches = list(Panel("symbol", self.NAMES).batches(cells, 32))
-        assert [len(batch.cells) for batch in batches] == [32, 32, 32, 4]
+        found = list(batches(cells, self.PANEL, 32))
+        assert [len(batch.cells) for batch in found] == [32, 32, 32, 4]
         whole: Any = cells.X
-        counts = torch.cat([batch.counts for batch in batches]).numpy()
+        counts = torch.cat([batch.counts for batch in found]).numpy()
         np.testing.assert_array_equal(counts[:, [0, 1, 3]], whole.toarray()[:, [7, 3, 20]])
-        for batch in batches:
+        for batch in found:
             assert batch.hidden is not None
             assert batch.hidden.all(dim=0).tolist() == [False, False, True, False]
-        totals = torch.cat([batch.totals for batch in batches])
+        totals = torch.cat([batch.totals for batch in found])
         np.testing.assert_array_equal(totals, whole[:, :29].sum(axis=1).A1)
 
     def test_order_of_genes_and_cells_changes_nothing(self, cells: ad.AnnData) -> None:
         rng = np.random.default_rng(0)
         order, genes = rng.permutation(100), rng.permutation(30)
-        whole = torch.cat([batch.counts for batch in Panel.of(cells).batches(cells, 7)])
-        turned = cells[order][:, genes].copy()
-        again = torch.cat([batch.counts for batch in Panel.of(turned).batches(turned, 100)])
+        panel = Vocabulary("symbol", tuple(cells.var_names[:29]))
+        whole = torch.cat([batch.counts for batch in batches(cells, panel, 7)])
+        again = torch.cat([batch.counts for batch in batches(cells[order][:, genes].copy(), panel, 100)])
         assert torch.equal(again, whole[torch.from_numpy(order)])
-        assert Panel.of(turned).names == Panel.of(cells).names
-        assert len(Panel.of(cells).names) == 29
 
-    def test_cells_without_any_of_the_genes_are_refused(self, cells: ad.AnnData) -> None:
-        with pytest.raises(BadInput, match=r"the cells have none of the 2 genes that the model reads \(first: 'ENSG1'"):
-            list(Panel("ensembl", ("ENSG1", "ENSG2")).batches(cells, 8))
+    def test_cells_without_the_genes_are_refused(self, cells: ad.AnnData) -> None:
+        with pytest.raises(BadInput, match=r"these cells: only 0 of 29 genes \(first: 'GENE00'\) are among the 2 of"):
+            list(batches(cells, Vocabulary("ensembl", ("ENSG1", "ENSG2")), 8))
