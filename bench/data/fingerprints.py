@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +40,12 @@ MOST_COUNT = 255
 
 _COLUMNS: dict[GeneKind, str] = {"ensembl": "ensembl_id", "symbol": "gene_symbol"}
 _BLOCK = 1 << 22
-"""Entries that are looked at together."""
 _COUNT_BITS, _GENE_BITS = 8, 28
-_BYTES = 4
-"""Of a gene and its count."""
+_BYTES = 3
+"""Of a gene and its count, on disk."""
+_ABOUT = "about"
+_WHOLE = 1 << 31
+"""More genes than a cell has."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,23 @@ def of_dataset(dataset: CellDataset) -> list[Fingerprints]:
     return [_of_store(store, dataset.vocabulary.kind, longest) for store in dataset.stores]
 
 
-def of_anndata(cells: ad.AnnData, name: str, kind: GeneKind) -> Fingerprints:
-    """Fingerprints of canonical cells; `name` is that of their file."""
-    matrix = cells.X
+def of_anndata(cells: ad.AnnData, name: str, kind: GeneKind, *, whole: bool = False) -> Fingerprints:
+    """Fingerprints of canonical cells.
+
+    Parameters
+    ----------
+    name
+        Of their file.
+    kind
+        What genes are to be called by; one without such a name is left out.
+    whole
+        Whether all genes of a cell are kept, as for cells that are looked for among others.
+    """
+    matrix: Any = cells.X
     rna = (cells.var["feature_types"] == "Gene Expression").to_numpy()
     names = np.where(rna, cells.var[_COLUMNS[kind]].to_numpy(dtype=object), "")
-    return _sketches(name, kind, names.tolist(), _longest(cells.n_obs), matrix.indptr, matrix.indices, matrix.data)
+    longest = _WHOLE if whole else _longest(cells.n_obs)
+    return _sketches(name, kind, names.tolist(), longest, matrix.indptr, matrix.indices, matrix.data)
 
 
 def write(path: Path, prints: Sequence[Fingerprints]) -> None:
@@ -90,16 +104,20 @@ def write(path: Path, prints: Sequence[Fingerprints]) -> None:
     genes = {one.genes.tobytes(): one.genes for one in prints}
     numbers = {content: number for number, content in enumerate(genes)}
     about = [[one.name, one.kind, one.longest, numbers[one.genes.tobytes()]] for one in prints]
-    held: dict[str, Any] = {"about": np.array(json.dumps(about))}
+    held = {_ABOUT: np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)}
     held |= {f"genes/{number}": array for number, array in enumerate(genes.values())}
     for number, one in enumerate(prints):
-        held |= {f"{number}/offsets": one.offsets, f"{number}/places": one.places, f"{number}/counts": one.counts}
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **held)
+        lengths, steps = np.diff(one.offsets).astype(np.uint32), _steps(one)
+        held |= {f"{number}/lengths": lengths, f"{number}/steps": steps, f"{number}/counts": one.counts}
+    # numpy's own writer has no fast compression: a million cells would take it a minute
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        for name, array in held.items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def read(path: Path) -> list[Fingerprints]:
-    """Read what `write` wrote.
+def read(path: Path) -> Iterator[Fingerprints]:
+    """Read what `write` wrote, one file of cells after the other.
 
     Raises
     ------
@@ -108,27 +126,38 @@ def read(path: Path) -> list[Fingerprints]:
     """
     held = arrays.read(path)
     try:
-        found = [_read(held, number, *entry) for number, entry in enumerate(json.loads(str(held["about"])))]
+        for number, entry in enumerate(json.loads(held[_ABOUT].tobytes())):
+            yield _read(held, number, *entry)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise BadInput(f"{path} holds no fingerprints of cells ({str(error)[:100]}); copy the folder again.") from None
-    return found
+
+
+def _steps(one: Fingerprints) -> np.ndarray:
+    """From each place to the next, and from 0 to the first of a cell: smaller numbers than places."""
+    steps = np.diff(one.places, prepend=np.uint32(0))
+    begins = one.offsets[:-1][np.diff(one.offsets) > 0]
+    steps[begins] = one.places[begins]
+    return steps.astype(np.uint16) if len(one.genes) <= np.iinfo(np.uint16).max else steps
 
 
 def _read(
     held: dict[str, np.ndarray], number: int, name: str, kind: GeneKind, longest: int, genes: int
 ) -> Fingerprints:
-    offsets, places, counts = (held[f"{number}/{part}"] for part in ("offsets", "places", "counts"))
-    one = Fingerprints(str(name), kind, held[f"genes/{genes}"], int(longest), offsets, places, counts)
-    kinds = [a.dtype.name for a in (one.genes, offsets, places, counts)]
-    if kind not in _COLUMNS or kinds != ["uint64", "int64", "uint32", "uint8"]:
+    known = held[f"genes/{genes}"]
+    lengths, steps, counts = (held[f"{number}/{part}"] for part in ("lengths", "steps", "counts"))
+    if kind not in _COLUMNS or not isinstance(longest, int):
+        raise ValueError(f"file {number} is not described")
+    kinds = [(array.ndim, array.dtype.name) for array in (known, lengths, steps, counts)]
+    if kinds not in [[(1, "uint64"), (1, "uint32"), (1, step), (1, "uint8")] for step in ("uint16", "uint32")]:
         raise ValueError(f"file {number} is of other kinds")
-    if any(a.ndim != 1 for a in (one.genes, offsets, places, counts)) or not len(offsets):
-        raise ValueError(f"file {number} has other shapes")
-    if offsets[0] != 0 or offsets[-1] != len(places) or len(places) != len(counts) or (np.diff(offsets) < 0).any():
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    if not offsets[-1] == len(steps) == len(counts):
         raise ValueError(f"file {number} does not end where its cells do")
-    if len(places) and places.max() >= len(one.genes):
+    ends = np.concatenate([[0], np.cumsum(steps, dtype=np.int64)])
+    places = ends[1:] - np.repeat(ends[offsets[:-1]], lengths)
+    if len(places) and places.max() >= len(known):
         raise ValueError(f"file {number} has genes that it did not measure")
-    return one
+    return Fingerprints(str(name), kind, known, longest, offsets, places.astype(np.uint32), counts)
 
 
 def _longest(n_cells: int) -> int:
@@ -150,20 +179,11 @@ def _sketches(
     counts: np.ndarray,
 ) -> Fingerprints:
     """Fingerprints of the rows of a CSR matrix with named columns."""
-    hashes = gene_hashes(names)
-    genes, places = _order(hashes)
-    blocks = [_block(places, longest, indptr, indices, counts, *rows) for rows in _rows(indptr)]
-    lengths = np.concatenate([block[0] for block in blocks])
+    genes, places = _order(gene_hashes(names))
+    blocks = [_block(places, longest, indptr, indices, counts, *rows) for rows in row_blocks(indptr)]
+    lengths, found, numbers = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Fingerprints(
-        name,
-        kind,
-        genes,
-        longest,
-        offsets,
-        np.concatenate([block[1] for block in blocks]),
-        np.concatenate([block[2] for block in blocks]),
-    )
+    return Fingerprints(name, kind, genes, longest, offsets, found, numbers)
 
 
 def gene_hashes(names: Sequence[str]) -> np.ndarray:
@@ -184,8 +204,8 @@ def _order(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return genes, np.where(hashes > 0, np.searchsorted(genes, hashes), -1)
 
 
-def _rows(indptr: np.ndarray) -> Iterator[tuple[int, int]]:
-    """First row and the one after the last, of blocks of about `_BLOCK` entries, at least a row each."""
+def row_blocks(indptr: np.ndarray) -> Iterator[tuple[int, int]]:
+    """First row and the one after the last, of blocks of rows of about four million entries, at least a row each."""
     start, n_rows = 0, len(indptr) - 1
     while start < n_rows:
         stop = int(np.searchsorted(indptr, indptr[start] + _BLOCK, side="right")) - 1

@@ -191,7 +191,7 @@ def fingerprints_before(weights: Weights) -> list[Fingerprints]:
     """Fingerprints of what the weights were trained on that a training begins with; empty where that is not known."""
     if not isinstance(weights, Path) or not trained.is_trained(weights):
         return []
-    return fingerprints.read(trained.found(weights, trained.FINGERPRINTS))
+    return list(fingerprints.read(trained.found(weights, trained.FINGERPRINTS)))
 
 
 def section(card: Card, name: str, cls: type[Options]) -> Options:
