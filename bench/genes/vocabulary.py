@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST = 0.3
-"""Share of genes below which a model is not run."""
+"""Share of genes, of the data's or of the model's if those are fewer, below which a model is not run."""
 MANY = 0.6
 """Share of genes below which it is said how many there are."""
 
@@ -54,6 +54,16 @@ class Coverage:
         """Share of the genes that it knows, 0 to 1."""
         return self.known / self.genes if self.genes else 0.0
 
+    @property
+    def overlap(self) -> float:
+        """Share of what could be in both that is, 0 to 1: a model of 2,000 genes can know no more of any dataset."""
+        return self.known / min(self.genes, self.vocabulary) if self.known else 0.0
+
+    @property
+    def missing(self) -> int:
+        """Genes that the model reads and the data lack, where it reads fewer than there are."""
+        return self.vocabulary - self.known if self.vocabulary < self.genes else 0
+
     def __str__(self) -> str:
         return f"{percent(self.share)} of {self.genes:,} genes ({percent(self.counts)} of the counts)"
 
@@ -77,8 +87,8 @@ def suitability(
 ) -> Suitability:
     """Compare the genes of canonical data with what a model can read.
 
-    Refused is data that lacks the kind of names the model needs, that is sure to be of another species, or of whose
-    genes it knows less than `FEWEST`. Below `MANY` there is a notice.
+    Refused is data that lacks the kind of names the model needs, that is sure to be of another species, or with which
+    it shares less than `FEWEST` of the genes that it could. If it knows less than `MANY` of them all there is a notice.
 
     Parameters
     ----------
@@ -229,9 +239,10 @@ def _judged(found: Coverage, model: ModelSpec, species: list[Species], var: pd.D
         example = next((name for name in (var[column] if column else var.index) if name), "")
         text = f"none of {found.genes:,} genes (first: {example!r}) is among the {found.vocabulary:,} that {model.name}"
         return Suitability(found, refusal=f"{text} knows{kind}")
-    if found.share < FEWEST:
-        return Suitability(found, refusal=f"only {found} known to {model.name}{kind}")
-    notice = f"model {model.name} knows {found}." if found.share < MANY else ""
+    lacking = f"; {found.missing:,} of the {found.vocabulary:,} that it reads are missing" if found.missing else ""
+    if found.overlap < FEWEST:
+        return Suitability(found, refusal=f"only {found} known to {model.name}{lacking}{kind}")
+    notice = f"model {model.name} knows {found}{lacking}." if found.share < MANY else ""
     return Suitability(found, notice=notice)
 
 

@@ -75,9 +75,22 @@ def test_features_that_are_no_genes_are_left_out() -> None:
     ("n", "refused", "noted"), [(0, True, False), (2, True, False), (3, False, True), (6, False, False)]
 )
 def test_bounds_are_three_and_six_tenths(n: int, refused: bool, noted: bool) -> None:
-    KNOWN[:] = [*SYMBOLS[:n], "ELSEWHERE"]
+    KNOWN[:] = [*SYMBOLS[:n], *(f"ELSEWHERE{k}" for k in range(10))]
     verdict = judged(data(), model())
     assert (bool(verdict.refusal), bool(verdict.notice)) == (refused, noted)
+
+
+@pytest.mark.parametrize(("n", "refused"), [(0, True), (1, True), (2, False), (4, False)])
+def test_a_model_of_few_genes_is_judged_by_how_many_of_them_are_there(n: int, refused: bool) -> None:
+    KNOWN[:] = [*SYMBOLS[:n], *(f"ELSEWHERE{k}" for k in range(4 - n))]
+    verdict = judged(data(), model())
+    assert bool(verdict.refusal) is refused
+    if n == 2:
+        assert verdict.notice == (
+            "model reader knows 20 % of 10 genes (2 % of the counts); 2 of the 4 that it reads are missing."
+        )
+    if n == 4:
+        assert verdict.notice == "model reader knows 40 % of 10 genes (13 % of the counts)."
 
 
 def test_a_model_that_takes_any_gene_is_never_asked() -> None:
