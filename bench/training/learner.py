@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 class Learner(Protocol):
     """What pretraining needs of a model. An `nn.Module`, so that all it holds moves with it and is checkpointed."""
 
-    network: nn.Module
-    """What is saved as the trained model; losses may have modules of their own beside it."""
+    @property
+    def network(self) -> nn.Module:
+        """What is saved as the trained model; losses may have modules of their own beside it."""
+        ...
 
     def losses(self, batch: Any, step: int) -> Losses:
         """Run the network on a batch of the data module and score it; `step` is for what is warmed up."""
