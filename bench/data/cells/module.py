@@ -154,8 +154,7 @@ class CellDataModule(LightningDataModule):
         return self.trainer.world_size if self.trainer is not None else 1
 
     def _open(self) -> None:
-        _allow_open_files()
-        stores = [_store(path, self.options.layer) for path in locate(self.data)]
+        stores = stores_of(self.data, self.options.layer)
         self.vocabulary = self._vocabulary or Vocabulary.of(stores, self.options.genes)
         self.dataset = CellDataset(stores, self.vocabulary, self._columns(), self._categories)
         of_stores = [f"{store.name}: {text}" for store in stores for text in store.notices]
@@ -210,6 +209,20 @@ class CellDataModule(LightningDataModule):
         if options.previous == "mean":
             return EarlierMean(self.dataset, lineages)
         return EarlierCell(self.dataset, lineages, self.seed)
+
+
+def stores_of(data: Sequence[str | Path], layer: str = "") -> list[CellStore]:
+    """The stores of some names, converted where they have not been.
+
+    Parameters
+    ----------
+    data
+        See `CellDataModule`.
+    layer
+        Where the counts are in files; empty: found by inspection.
+    """
+    _allow_open_files()
+    return [_store(path, layer) for path in locate(data)]
 
 
 def _require_previous_may_be_seen(config: CollatorConfig, options: DataConfig) -> None:
