@@ -39,11 +39,14 @@ class Architecture:
     """What the network looks like."""
 
     size: Size = option("tiny", "width, layers, heads and hidden width, where these are not set")
-    width: int = option(0, "of a token; 0: by size", low=0)
-    layers: int = option(0, "blocks; 0: by size", low=0)
-    heads: int = option(0, "attention heads; 0: by size", low=0)
-    hidden: int = option(0, "of the gated feed-forward part; 0: by size", low=0)
+    width: int = option(0, "of a token; 0: by size", low=0, high=2**16)
+    layers: int = option(0, "blocks; 0: by size", low=0, high=1024)
+    heads: int = option(0, "attention heads; 0: by size", low=0, high=1024)
+    hidden: int = option(0, "of the gated feed-forward part; 0: by size", low=0, high=2**18)
     gene_encoder: Literal["learned", "table"] = option("learned", "an embedding per gene, or a frozen table, projected")
+    gene_table: str = option(
+        "", "file of that table: .parquet with names and numbers in columns, or .safetensors with a vector per gene"
+    )
     gene_residual: bool = option(False, "add a learned embedding, at first 0, to the projected table")
     expression_encoder: Literal["continuous", "binned", "rank", "soft"] = option("continuous", "how a value is read")
     scale: Literal["raw", "depth"] = option("raw", "values are log1p counts, or log1p counts per 10,000; not of `rank`")

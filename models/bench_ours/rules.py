@@ -62,6 +62,10 @@ RULES: tuple[Rule, ...] = (
         "gene_residual adds to a table, but gene_encoder={a.gene_encoder} is learned as it is; leave it out.",
     ),
     (
+        lambda a, o: a.gene_table != "" and a.gene_encoder != "table",
+        "gene_table={a.gene_table} is of gene_encoder=table, but gene_encoder={a.gene_encoder}; set both, or none.",
+    ),
+    (
         lambda a, o: a.attention == "generative" and o.pretext != "mlm",
         "attention=generative keeps hidden genes from being seen, but pretext={o.pretext} hides none; "
         "take mlm, or attention=full.",

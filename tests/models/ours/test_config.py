@@ -111,6 +111,7 @@ def test_the_two_sides_of_the_code_mean_the_same_by_a_count_likelihood() -> None
 REFUSED: tuple[tuple[dict[str, Any], dict[str, Any], str], ...] = (
     ({"width": 30, "heads": 4}, {}, "width=30 cannot be shared out to heads=4"),
     ({"gene_residual": True}, {}, "gene_residual adds to a table"),
+    ({"gene_table": "esm2.parquet"}, {}, "gene_table=esm2.parquet is of gene_encoder=table"),
     ({"attention": "generative"}, {"pretext": "mcv"}, "pretext=mcv hides none"),
     ({}, {"pretext": "none"}, "nothing is learned"),
     ({"labels": ("sex",)}, {"pretext": "none", "label_weight": 0.0}, "nothing is learned"),

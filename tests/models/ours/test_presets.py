@@ -15,7 +15,7 @@ from bench.data.cells.previous import EarlierCell, Lineages
 from bench.data.cells.statistics import GeneStatistics
 from bench_ours.config import Architecture, Objective, collator, heads
 from bench_ours.objective import ObjectiveLoss
-from bench_ours.presets import PRESETS
+from bench_ours.presets import PRESETS, preset
 from bench_ours.rules import check
 from bench_ours.transformer import CellTransformer
 
@@ -50,24 +50,24 @@ def fallen(architecture: Architecture, objective: Objective, dataset: CellDatase
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_learns_from_real_cells(name: str, blood: CellDataset) -> None:
     """At the size of a test; what it reads and what it learns stay as they are."""
-    preset = PRESETS[name]
-    check(preset.architecture, preset.objective)
+    chosen = preset(name)
+    check(chosen.architecture, chosen.objective)
     dataset = blood
-    if preset.architecture.previous:
+    if chosen.architecture.previous:
         # any column orders cells in time as far as this is concerned
         dataset = blood.preceded_by(EarlierCell(blood, Lineages(blood, "cell_type")))
-    architecture = replace(preset.architecture, size="nano", dropout=0.0)
-    assert fallen(architecture, replace(preset.objective, length=48), dataset, 12) > 0.02
+    architecture = replace(chosen.architecture, size="nano", dropout=0.0)
+    assert fallen(architecture, replace(chosen.objective, length=48), dataset, 12) > 0.02
 
 
 def test_presets_differ_in_tokens_and_objective_and_not_in_the_trunk() -> None:
-    assert {preset.architecture.shape for preset in PRESETS.values()} == {Architecture().shape}
-    assert not any(preset.architecture.qk_norm for preset in PRESETS.values())
+    assert {preset(name).architecture.shape for name in PRESETS} == {Architecture().shape}
+    assert not any(preset(name).architecture.qk_norm for name in PRESETS)
 
 
 def test_the_tokenisation_debate_is_between_ranks_and_bins_of_the_cell() -> None:
     """Seed of the question: does a model do better with genes in order of rank, or with binned counts?"""
-    ranks, bins = PRESETS["geneformer-like"], PRESETS["scgpt-like"]
+    ranks, bins = preset("geneformer-like"), preset("scgpt-like")
     assert collator(ranks.architecture, ranks.objective).expression == "rank"
     assert collator(ranks.architecture, ranks.objective).hide == "gene"
     assert collator(bins.architecture, bins.objective).expression == "cell_bins"

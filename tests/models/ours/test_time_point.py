@@ -19,7 +19,7 @@ from bench.data.cells.statistics import GeneStatistics
 from bench.data.cells.vocabulary import Vocabulary
 from bench_ours.config import collator, heads
 from bench_ours.objective import ObjectiveLoss
-from bench_ours.presets import PRESETS
+from bench_ours.presets import preset as chosen
 from bench_ours.transformer import CellTransformer
 
 
@@ -42,8 +42,8 @@ class Trained:
     """A preset at the size of a test."""
 
     def __init__(self, preset: str, heart: CellDataset, statistics: GeneStatistics, length: int) -> None:
-        self.architecture = replace(PRESETS[preset].architecture, size="nano", dropout=0.0)
-        objective = replace(PRESETS[preset].objective, length=length)
+        self.architecture = replace(chosen(preset).architecture, size="nano", dropout=0.0)
+        objective = replace(chosen(preset).objective, length=length)
         self.heart = heart
         self.collate = Collator(collator(self.architecture, objective), len(heart.vocabulary), 0, statistics)
         self.loss = ObjectiveLoss(objective, self.architecture, heart.categories)
