@@ -438,7 +438,7 @@ def _log_counts(inputs: Inputs, by_depth: bool) -> Tensor:
 def _gene_encoder(config: Architecture, n_genes: int, table: Tensor | None) -> GeneEncoder:
     if config.gene_encoder == "learned":
         genes = LearnedGenes(n_genes, config.shape.width)
-        nn.init.normal_(genes.weight, std=_SPREAD)
+        nn.init.normal_(genes.weight, std=SPREAD)
         return genes
     if table is None:
         raise BadInput("gene_encoder=table needs a table of gene embeddings; give gene_table, or take learned.")
@@ -476,13 +476,13 @@ def _norm(width: int) -> nn.LayerNorm:
 
 def _embedding(rows: int, width: int) -> nn.Embedding:
     embedding = nn.Embedding(rows, width)
-    nn.init.normal_(embedding.weight, std=_SPREAD)
+    nn.init.normal_(embedding.weight, std=SPREAD)
     return embedding
 
 
 def _vectors(rows: int, width: int) -> nn.Parameter:
-    return nn.Parameter(torch.randn(rows, width) * _SPREAD)
+    return nn.Parameter(torch.randn(rows, width) * SPREAD)
 
 
-_SPREAD = 0.1
+SPREAD = 0.1
 """Standard deviation of what embeddings begin with."""
