@@ -1,0 +1,94 @@
+"""How fast a training is, how long it waits for data, and how much memory it takes."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from bench.training.stream import Streamed
+
+KEY = "meter"
+"""Of a checkpoint."""
+
+
+@dataclass
+class Spent:
+    """What was spent so far, before the training was resumed included."""
+
+    cells: int = 0
+    """Seen by all devices, each time counts."""
+    steps_s: float = 0.0
+    """Seconds in steps, from asking for a batch to the end of the step: no validation, no checkpoint."""
+    waited_s: float = 0.0
+    """Of these, until the batch was there."""
+    wall_s: float = 0.0
+    """Seconds of everything."""
+    peak_bytes: int = 0
+    """Most memory at a time: on a GPU of its tensors, else of this process."""
+
+
+class Meter(Callback):
+    """Measures a training. On a GPU a step seems done once it is handed over; over many steps that evens out."""
+
+    def __init__(self, stream: Streamed) -> None:
+        self.spent = Spent()
+        self._data, self._waited = stream, 0.0
+        self._since = time.perf_counter()
+        self._last = Spent()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to count from here."""
+        self._since, self._last = time.perf_counter(), Spent(**asdict(self.spent))
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count a batch."""
+        stream, spent = self._data.stream, self.spent
+        spent.cells += cells_of(batch) * trainer.world_size
+        spent.steps_s += time.perf_counter() - stream.asked
+        spent.waited_s += stream.waited - self._waited
+        self._waited = stream.waited
+
+    def speed(self) -> float:
+        """Cells per second of steps since the last reading."""
+        last, spent = self._last, self.spent
+        self._last = Spent(**asdict(spent))
+        seconds = spent.steps_s - last.steps_s
+        return (spent.cells - last.cells) / seconds if seconds else 0.0
+
+    def update(self) -> Spent:
+        """What was spent until now."""
+        now = time.perf_counter()
+        self.spent.wall_s += now - self._since
+        self._since = now
+        self.spent.peak_bytes = max(self.spent.peak_bytes, peak_bytes())
+        return self.spent
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Take along what was spent."""
+        checkpoint[KEY] = {"spent": asdict(self.update()), "last": asdict(self._last)}
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Go on counting."""
+        self.spent = Spent(**checkpoint[KEY]["spent"])
+
+
+def cells_of(batch: Any) -> int:
+    """Cells of a batch; two views of a cell are one."""
+    cells = getattr(batch, "cells", None)
+    return 0 if cells is None else len(cells) // getattr(batch, "views", 1)
+
+
+def peak_bytes() -> int:
+    """Most memory at a time: on a GPU of its tensors, else of this process."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated()
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

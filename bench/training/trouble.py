@@ -1,0 +1,75 @@
+"""What a training runs into that is not of its own making, in a sentence: a full disk, too little memory."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from bench.downloads.sizes import FULL, shown
+from bench.errors import BadInput, BenchError
+from bench.training.begun import LAST
+
+_FULL = FULL | {errno.EFBIG}
+"""A quota, a limit of this process."""
+_NO_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory")
+
+
+@contextmanager
+def explained(out: Path) -> Iterator[None]:
+    """Tell what the errors mean that the machine raises within.
+
+    Raises
+    ------
+    BenchError
+        If there is no room on the disk, or no memory.
+    BadInput
+        If the folder cannot be written to.
+    """
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError):
+        raise _no_memory() from None
+    except OSError as error:
+        if told := _disk(error, out):
+            raise told from error
+        raise
+    except RuntimeError as error:
+        if any(words in str(error) for words in _NO_MEMORY):
+            raise _no_memory() from None
+        raise
+
+
+@contextmanager
+def writing(path: Path, needed: int) -> Iterator[None]:
+    """Say of an error how many bytes were to be written where; torch may hide what the system said."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__ or error.__context__
+        number = cause.errno if isinstance(cause, OSError) else None
+        if number is None:
+            raise
+        raise OSError(number, f"{os.strerror(number)}, and {shown(needed)} are needed", str(path)) from error
+
+
+def _no_memory() -> BenchError:
+    return BenchError(
+        "out of memory: lower data.batch_size (with trainer.accumulate as many times higher, the steps stay the same)."
+    )
+
+
+def _disk(error: OSError, out: Path) -> BenchError | None:
+    left = f"{out / LAST} is whole" if (out / LAST).exists() else "no checkpoint was written yet"
+    if error.errno in _FULL:
+        free = shown(shutil.disk_usage(out).free)
+        said = error.strerror or "it is full"
+        return BenchError(f"no room in {out}: {said}, {free} are free; free some and go on with --resume ({left}).")
+    if error.filename and Path(str(error.filename)).is_relative_to(out):
+        return BadInput(f"cannot write {error.filename}: {error.strerror}; see to the disk and permissions ({left}).")
+    return None
