@@ -6,24 +6,22 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from bench.capabilities import Weights
 from bench.catalogue import catalogue, unmet
 from bench.errors import BadInput, unknown
 from bench.specs import ModelSpec, load_target
+from bench.training import begun, loggers
 from bench.training.command import Device, Training, TrainingCommand, Verb
 from bench.training.configure import configured
+from bench.training.fitted import Fitted
+from bench.weights.trained import is_trained
 from bench.wording import counted, listed
-
-if TYPE_CHECKING:
-    from bench.training.fit import Fitted
 
 Resume = Literal["no", "yes", "if-there"]
 """Begin; go on from the last checkpoint; go on if there is one, else begin, as a job that may be requeued has to."""
 
-LOGGERS = ("csv", "tensorboard", "wandb")
-UNTRAINED = "untrained"
 RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 """Where launchers (torchrun, Lightning, SLURM) say which of several processes this is."""
 
@@ -84,30 +82,12 @@ def checked(request: Request, here: bool = True) -> Checked:
     if missing := unmet(spec.requires):
         raise BadInput(f"model {spec.name}: {'; '.join(missing)}.")
     command = command_of(spec, request.verb)
-    options = configured(command, request.config, request.settings, request.seed)
-    for name in request.loggers:
-        if name not in LOGGERS:
-            raise unknown("logger", name, LOGGERS)
-    weights = _weights(request, command)
-    resume = _resumes(request)
+    training = _training(request, command)
+    # a job that starts again, and other processes of this training, find what was written before
+    _require_place(training, may_hold=request.resume == "if-there" or not first_process())
     _require_data(request.data)
     if here:
         _require_devices(request)
-    training = Training(
-        model=spec.name,
-        verb=request.verb,
-        data=request.data,
-        out=request.out.expanduser().absolute(),
-        config=options.sections,
-        seed=options.seed,
-        device=request.device,
-        devices=request.devices,
-        nodes=request.nodes,
-        resume=resume,
-        loggers=request.loggers,
-        weights=weights,
-        task=request.task,
-    )
     return Checked(command, training)
 
 
@@ -136,6 +116,29 @@ def first_process() -> bool:
     return all(os.environ.get(name, "0") == "0" for name in RANKS)
 
 
+def _training(request: Request, command: TrainingCommand) -> Training:
+    """The request with its options built, its names looked up and its paths made absolute."""
+    options = configured(command, request.config, request.settings, request.seed)
+    loggers.require(request.loggers)
+    out = request.out.expanduser().absolute()
+    resumes = request.resume == "yes" or (request.resume == "if-there" and (out / begun.LAST).is_file())
+    return Training(
+        model=request.model,
+        verb=request.verb,
+        data=request.data,
+        out=out,
+        config=options.sections,
+        seed=options.seed,
+        device=request.device,
+        devices=request.devices,
+        nodes=request.nodes,
+        resume=resumes,
+        loggers=request.loggers,
+        weights=_weights(request, command),
+        task=request.task,
+    )
+
+
 def _weights(request: Request, command: TrainingCommand) -> Weights:
     """What a fine-tuning begins with; a pretraining begins with nothing."""
     if request.verb != "finetune":
@@ -146,46 +149,38 @@ def _weights(request: Request, command: TrainingCommand) -> Weights:
     if not request.weights:
         raise BadInput(
             f"finetune needs weights to begin with: --weights DIR, a folder that bench pretrain --model"
-            f" {request.model} wrote, or --weights {UNTRAINED} to compare with."
+            f" {request.model} wrote, or --weights untrained to compare with."
         )
-    if request.weights == UNTRAINED:
-        return UNTRAINED
+    if request.weights == "untrained":
+        return "untrained"
     folder = Path(request.weights).expanduser().absolute()
     if not folder.is_dir():
         raise BadInput(f"--weights {request.weights}: there is no such folder; name one that bench pretrain wrote.")
     return folder
 
 
-def checkpoints(out: Path) -> list[Path]:
-    """What a training in a folder can go on from."""
-    return sorted((out / "checkpoints").glob("*.ckpt"))
-
-
-def _resumes(request: Request) -> bool:
-    """Whether the training goes on from a checkpoint; the folder is writable, and free for what is asked."""
-    out = request.out.expanduser()
-    _require_writable(out)
-    there = bool(checkpoints(out))
-    if request.resume == "yes" and not there:
-        raise BadInput(f"--resume: {out} holds no checkpoint to go on from; leave --resume out to begin.")
-    # other processes of this training may have begun to write
-    if request.resume == "no" and first_process() and (held := _held(out, request.verb)):
-        way = "go on with --resume, or name" if there else "name"
-        raise BadInput(f"--out {out} is not empty ({listed(held, 3)}); {way} another folder.")
-    return there and request.resume != "no"
-
-
-def _held(out: Path, verb: Verb) -> list[str]:
-    """What stands in a folder, but for a script that was written to train there."""
-    return sorted(path.name for path in out.iterdir() if path.name != f"{verb}.sbatch") if out.is_dir() else []
-
-
-def _require_writable(out: Path) -> None:
-    standing = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+def _require_place(training: Training, may_hold: bool) -> None:
+    """Refuse a folder that is not free to begin in, or holds nothing that could be resumed as what is asked for."""
+    out = training.out
+    standing = next(path for path in (out, *out.parents) if path.exists())
     if not standing.is_dir():
         raise BadInput(f"--out {out}: {standing} is a file; name a folder.")
     if not os.access(standing, os.W_OK | os.X_OK):
         raise BadInput(f"--out {out}: folder {standing} cannot be written to.")
+    if training.resume:
+        begun.require_same(training)
+    elif not may_hold and (held := _held(training)):
+        way = "go on with --resume, or name" if (out / begun.LAST).is_file() else "name"
+        raise BadInput(f"--out {out} is not empty ({listed(held, 3)}); {way} another folder.")
+
+
+def _held(training: Training) -> list[str]:
+    """What stands in the folder, but for a script to train there and what a training left that came to nothing."""
+    out = training.out
+    kept = (out / begun.LAST).is_file() or is_trained(out)
+    if not out.is_dir() or ((out / begun.NOTE).is_file() and not kept):
+        return []
+    return sorted(path.name for path in out.iterdir() if path.name != f"{training.verb}.sbatch")
 
 
 def _require_data(names: tuple[str, ...]) -> None:

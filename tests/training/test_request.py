@@ -14,7 +14,7 @@ from tests.cli import trainees
 
 from bench.catalogue import Catalogue, Shelf
 from bench.errors import BadInput
-from bench.training import request
+from bench.training import begun, request
 from bench.training.request import Request, checked, first_process
 
 
@@ -118,16 +118,32 @@ def test_a_folder_that_holds_something_is_refused(asked: Request) -> None:
     assert (asked.out / "thesis.tex").exists()
 
 
-@pytest.mark.parametrize(("how", "goes_on"), [("no", None), ("yes", True), ("if-there", True)])
-def test_a_training_that_was_begun(asked: Request, how: Any, goes_on: bool | None) -> None:
-    (asked.out / "checkpoints").mkdir(parents=True)
-    (asked.out / "checkpoints" / "last.ckpt").touch()
-    again = dataclasses.replace(asked, resume=how)
-    if goes_on is None:
-        with pytest.raises(BadInput, match=r"out is not empty \(checkpoints\); go on with --resume, or name another"):
-            checked(again)
-    else:
-        assert checked(again).training.resume is goes_on
+@pytest.fixture
+def interrupted(asked: Request) -> Request:
+    """A training that left a checkpoint."""
+    begun.note(checked(asked).training)
+    (asked.out / begun.LAST).touch()
+    return asked
+
+
+@pytest.mark.parametrize("how", ["yes", "if-there"])
+def test_a_training_that_was_begun_goes_on(interrupted: Request, how: request.Resume) -> None:
+    assert checked(dataclasses.replace(interrupted, resume=how)).training.resume
+
+
+def test_a_training_that_was_begun_is_not_begun_again(interrupted: Request) -> None:
+    with pytest.raises(BadInput, match=r"out is not empty \(checkpoints\); go on with --resume, or name another"):
+        checked(interrupted)
+
+
+def test_a_training_goes_on_as_what_it_was(interrupted: Request) -> None:
+    with pytest.raises(BadInput, match=r"was begun with model.width=6, not 7; leave that as it was"):
+        checked(dataclasses.replace(interrupted, resume="yes", settings={"model.width": "7"}))
+
+
+def test_what_came_to_nothing_may_be_begun_again(interrupted: Request) -> None:
+    (interrupted.out / begun.LAST).unlink()
+    assert not checked(interrupted).training.resume
 
 
 def test_a_job_that_did_not_come_to_a_checkpoint_begins_again(asked: Request) -> None:
