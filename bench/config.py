@@ -165,14 +165,14 @@ def names(cls: type) -> set[str]:
     return {f.name for f in dataclasses.fields(cls)}
 
 
-def describe(cls: type) -> list[dict[str, str]]:
-    """Name, type, default and help of every option, for `bench show`."""
+def describe(cls: type, chosen: Any = None) -> list[dict[str, str]]:
+    """Name, type, default and help of every option, for `bench show`; with `chosen`, its values are the defaults."""
     hints = typing.get_type_hints(cls)
     return [
         {
             "name": f.name,
             "type": _type_name(hints[f.name]),
-            "default": _shown(f.default),
+            "default": _shown(getattr(chosen, f.name) if chosen is not None else f.default),
             "help": f.metadata.get("help", ""),
         }
         for f in dataclasses.fields(cls)

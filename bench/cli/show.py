@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
@@ -13,6 +13,7 @@ from bench.cli import complete, tables
 from bench.config import describe
 from bench.downloads.sizes import shown
 from bench.specs import DatasetSpec, ModelSpec, RemoteFile, TaskSpec
+from bench.training.command import Verb
 
 
 def show(
@@ -31,7 +32,7 @@ def show(
     found = catalogue()
     spec: Any = {"model": found.model, "task": found.task, "dataset": found.dataset}[kind](name)
     if json_:
-        typer.echo(json.dumps({**facts(spec), "options": options(spec)}, indent=1))
+        typer.echo(json.dumps({**facts(spec), "options": options(spec), "training": training(spec)}, indent=1))
         return
     for key, value in facts(spec).items():
         if key != "files" and value not in ("", None, [], {}):
@@ -41,6 +42,10 @@ def show(
     if remote := files(spec):
         tables.print_rows([_file_row(f) for f in remote], title="files")
     tables.print_rows(options(spec), title={"model": "--set", "task": "--task-set", "dataset": "--data-set"}[kind])
+    for verb, trains in training(spec).items():
+        typer.echo(f"bench {verb}: {trains['summary']}")
+        typer.echo(f"configurations:  {', '.join(trains['configs']) or 'none'}")
+        tables.print_rows(trains["options"], title=f"bench {verb} --set")
 
 
 def facts(spec: Any) -> dict[str, Any]:
@@ -82,6 +87,29 @@ def options(spec: ModelSpec | TaskSpec | DatasetSpec) -> list[dict[str, str]]:
 
         return describe(spec.config) + describe(Splitting)
     return describe(spec.config)
+
+
+def training(spec: Any) -> dict[str, dict[str, Any]]:
+    """For each verb that trains a model: what it does, its named configurations, and its options by section."""
+    if not isinstance(spec, ModelSpec) or not spec.commands:
+        return {}
+    from bench.training.configure import configured, names
+    from bench.training.request import command_of
+
+    found = {verb: command_of(spec, verb) for verb in get_args(Verb) if verb in spec.commands}
+    return {
+        verb: {
+            "summary": command.summary,
+            "configs": names(command),
+            "default": command.default,
+            "options": [
+                {**row, "name": f"{section}.{row['name']}"}
+                for section, chosen in configured(command).sections.items()
+                for row in describe(type(chosen), chosen)
+            ],
+        }
+        for verb, command in found.items()
+    }
 
 
 def _metric_row(metric: Any) -> dict[str, str]:
