@@ -9,7 +9,20 @@ from __future__ import annotations
 
 from typing import Any
 
-VERBS = ("check", "diff", "doctor", "embed", "fetch", "index", "outline", "prepare", "results", "run")
+VERBS = (
+    "check",
+    "diff",
+    "doctor",
+    "embed",
+    "fetch",
+    "finetune",
+    "index",
+    "outline",
+    "prepare",
+    "pretrain",
+    "results",
+    "run",
+)
 
 
 def __getattr__(name: str) -> Any:

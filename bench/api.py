@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from bench.preparation.report import Report as Preparation
     from bench.runs.embed import Embedded
     from bench.store.diff.compare import Comparison
+    from bench.training.command import Verb
+    from bench.training.fitted import Fitted
 
 Names = str | Sequence[str]
 
@@ -178,6 +180,72 @@ def doctor(
     return pd.DataFrame([asdict(f) for f in found], columns=[f.name for f in fields(Finding)])
 
 
+def pretrain(
+    model: str,
+    data: Names | Path,
+    out: str | Path,
+    *,
+    config: str | Path = "",
+    set: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    resume: bool = False,
+    **options: Any,
+) -> Fitted:
+    """Train a model on stored cells, as `bench pretrain` does.
+
+    Parameters
+    ----------
+    data
+        Files, folders, patterns, stores or addresses: one or several.
+    out
+        Folder of the trained model.
+    config
+        The name of one of the model's own configurations, or a `.yaml` or `.toml` file.
+    set
+        `section.option` -> value: `{"trainer.max_steps": 1000}`.
+    seed
+        None: that of the configuration, or 0.
+    resume
+        Go on from the last checkpoint in `out`.
+    **options
+        `device`, `devices`, `nodes`, `loggers`: see `bench.training.request.Request`.
+
+    Raises
+    ------
+    BadInput
+        For whatever is wrong with the request, the data or the folder.
+    """
+    return _train("pretrain", model, data, out, config, set, seed=seed, resume="yes" if resume else "no", **options)
+
+
+def finetune(
+    model: str,
+    data: Names | Path,
+    out: str | Path,
+    *,
+    weights: str | Path,
+    task: str,
+    config: str | Path = "",
+    set: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    resume: bool = False,
+    **options: Any,
+) -> Fitted:
+    """Train a pretrained model further for a task, as `bench finetune` does.
+
+    Parameters
+    ----------
+    weights
+        Folder that `pretrain` wrote, or `"untrained"`.
+    task
+        What for.
+
+    Other parameters, and what is raised, are those of `pretrain`.
+    """
+    options |= {"weights": str(weights), "task": task, "seed": seed, "resume": "yes" if resume else "no"}
+    return _train("finetune", model, data, out, config, set, **options)
+
+
 def outline(data: str | Path, **options: Any) -> Outline:
     """What a dataset holds, as `bench data show` says it; see `bench.preparation.outline.outline`."""
     from bench.preparation.outline import outline as outline_of
@@ -242,6 +310,22 @@ def diff(first: str, second: str, results: str | Path | None = None) -> Comparis
     from bench.store.location import results_dir
 
     return compare(results_dir(Path(results) if results else None), first, second)
+
+
+def _train(
+    verb: Verb,
+    model: str,
+    data: Names | Path,
+    out: str | Path,
+    config: str | Path,
+    settings: Mapping[str, Any] | None,
+    **options: Any,
+) -> Fitted:
+    """Check a request to train and do it."""
+    from bench.training.request import Request, checked
+
+    request = Request(verb, model, tuple(_several(data)), Path(out), str(config), settings or {}, **options)
+    return checked(request).train()
 
 
 def _several(names: Names | Path) -> list[str]:

@@ -10,6 +10,16 @@ def models(incomplete: str) -> list[str]:
     return _complete(incomplete, list(catalogue().models.specs))
 
 
+def pretrained(incomplete: str) -> list[str]:
+    """Names of models that `bench pretrain` trains."""
+    return _complete(incomplete, _with("pretrain"))
+
+
+def finetuned(incomplete: str) -> list[str]:
+    """Names of models that `bench finetune` trains."""
+    return _complete(incomplete, _with("finetune"))
+
+
 def tasks(incomplete: str) -> list[str]:
     """Names of tasks."""
     return _complete(incomplete, list(catalogue().tasks.specs))
@@ -28,6 +38,10 @@ def examinable(incomplete: str) -> list[str]:
 def everything(incomplete: str) -> list[str]:
     """Names of anything `bench show` knows."""
     return sorted({*models(incomplete), *tasks(incomplete), *datasets(incomplete)})
+
+
+def _with(verb: str) -> list[str]:
+    return [model.name for model in catalogue().models if verb in model.commands]
 
 
 def _complete(incomplete: str, names: list[str]) -> list[str]:

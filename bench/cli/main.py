@@ -17,6 +17,8 @@ from bench.specs import CommandSpec, load_target
 
 VERBS = (
     CommandSpec("run", "Examine models: bench run --model pca --task integration", "bench.cli.run:run"),
+    CommandSpec("pretrain", "Train a model on stored cells: bench pretrain --data ...", "bench.cli.pretrain:app"),
+    CommandSpec("finetune", "Train a pretrained model further for a task.", "bench.cli.finetune:app"),
     CommandSpec("list", "List models, tasks, datasets, and which go together.", "bench.cli.list:list_"),
     CommandSpec("show", "Show one model, task or dataset with its options.", "bench.cli.show:show"),
     CommandSpec("results", "Show what was measured.", "bench.cli.results:results"),

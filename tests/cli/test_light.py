@@ -13,9 +13,12 @@ LIGHT = [
     ["--help"],
     ["run", "--help"],
     ["leaderboard", "--help"],
+    ["pretrain", "--help"],
+    ["finetune", "--help"],
     ["list"],
     ["list", "pairs"],
     ["show", "model", "scvi"],
+    ["show", "model", "ours"],
     ["show", "task", "integration"],
     ["show", "dataset", "simulated"],
 ]
