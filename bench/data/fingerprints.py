@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from bench.atomic import replacing
+from bench.data.modalities import GENE_EXPRESSION
 from bench.errors import BadInput
 from bench.weights import arrays
 
@@ -37,6 +38,9 @@ BUDGET = 1 << 26
 """Bytes that all fingerprints of a training may take, where `FEWEST_GENES` do not need more."""
 MOST_COUNT = 255
 """Larger counts are taken for this one."""
+
+Csr = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Row ends, columns and values of a sparse matrix."""
 
 _COLUMNS: dict[GeneKind, str] = {"ensembl": "ensembl_id", "symbol": "gene_symbol"}
 _BLOCK = 1 << 22
@@ -66,18 +70,28 @@ class Fingerprints:
     """uint32 (m,) of expressed genes in `genes`, ascending within a cell."""
     counts: np.ndarray
     """uint8 (m,), 1 to `MOST_COUNT`."""
+    seen: np.ndarray
+    """bool (n_cells,): whether the model has learned from a cell, or was chosen by it; not those kept for the test."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
 
-def of_dataset(dataset: CellDataset) -> list[Fingerprints]:
+def of_dataset(dataset: CellDataset, unseen: np.ndarray | None = None) -> list[Fingerprints]:
     """Fingerprints of all cells of a dataset, file by file, of all genes of a file that have a name of their own.
 
-    Not only those of the vocabulary: the more genes, the surer a cell is known.
+    Not only of those of the vocabulary: the more genes, the surer a cell is known.
+
+    Parameters
+    ----------
+    unseen
+        int64 positions of cells that were neither trained nor validated on, such as `Parts.test`; None: there are none.
     """
-    longest = _longest(len(dataset))
-    return [_of_store(store, dataset.vocabulary.kind, longest) for store in dataset.stores]
+    longest, kind = _longest(len(dataset)), dataset.vocabulary.kind
+    seen = np.ones(len(dataset), dtype=bool)
+    seen[[] if unseen is None else unseen] = False
+    parts = np.split(seen, dataset.starts[1:-1])
+    return [_of_store(store, kind, longest, part) for store, part in zip(dataset.stores, parts, strict=True)]
 
 
 def of_anndata(cells: ad.AnnData, name: str, kind: GeneKind, *, whole: bool = False) -> Fingerprints:
@@ -93,10 +107,11 @@ def of_anndata(cells: ad.AnnData, name: str, kind: GeneKind, *, whole: bool = Fa
         Whether all genes of a cell are kept, as for cells that are looked for among others.
     """
     matrix: Any = cells.X
-    rna = (cells.var["feature_types"] == "Gene Expression").to_numpy()
-    names = np.where(rna, cells.var[_COLUMNS[kind]].to_numpy(dtype=object), "")
+    measured = (cells.var["feature_types"] == GENE_EXPRESSION).to_numpy(dtype=bool)
+    names = np.where(measured, cells.var[_COLUMNS[kind]].to_numpy(dtype=object), "")
     longest = _WHOLE if whole else _longest(cells.n_obs)
-    return _sketches(name, kind, names.tolist(), longest, matrix.indptr, matrix.indices, matrix.data)
+    csr = (matrix.indptr, matrix.indices, matrix.data)
+    return _sketches(name, kind, names.tolist(), longest, csr, np.ones(cells.n_obs, dtype=bool))
 
 
 def write(path: Path, prints: Sequence[Fingerprints]) -> None:
@@ -104,11 +119,12 @@ def write(path: Path, prints: Sequence[Fingerprints]) -> None:
     genes = {one.genes.tobytes(): one.genes for one in prints}
     numbers = {content: number for number, content in enumerate(genes)}
     about = [[one.name, one.kind, one.longest, numbers[one.genes.tobytes()]] for one in prints]
-    held = {_ABOUT: np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)}
+    held: dict[str, np.ndarray] = {_ABOUT: np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)}
     held |= {f"genes/{number}": array for number, array in enumerate(genes.values())}
     for number, one in enumerate(prints):
         lengths, steps = np.diff(one.offsets).astype(np.uint32), _steps(one)
-        held |= {f"{number}/lengths": lengths, f"{number}/steps": steps, f"{number}/counts": one.counts}
+        held |= {f"{number}/lengths": lengths, f"{number}/steps": steps}
+        held |= {f"{number}/counts": one.counts, f"{number}/seen": one.seen}
     # numpy's own writer has no fast compression: a million cells would take it a minute
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
         for name, array in held.items():
@@ -144,46 +160,41 @@ def _read(
     held: dict[str, np.ndarray], number: int, name: str, kind: GeneKind, longest: int, genes: int
 ) -> Fingerprints:
     known = held[f"genes/{genes}"]
-    lengths, steps, counts = (held[f"{number}/{part}"] for part in ("lengths", "steps", "counts"))
+    lengths, steps, counts, seen = (held[f"{number}/{part}"] for part in ("lengths", "steps", "counts", "seen"))
     if kind not in _COLUMNS or not isinstance(longest, int):
         raise ValueError(f"file {number} is not described")
-    kinds = [(array.ndim, array.dtype.name) for array in (known, lengths, steps, counts)]
-    if kinds not in [[(1, "uint64"), (1, "uint32"), (1, step), (1, "uint8")] for step in ("uint16", "uint32")]:
+    kinds = [(array.ndim, array.dtype.name) for array in (known, lengths, counts, seen, steps)]
+    fixed = [(1, "uint64"), (1, "uint32"), (1, "uint8"), (1, "bool")]
+    if kinds not in ([*fixed, (1, "uint16")], [*fixed, (1, "uint32")]):
         raise ValueError(f"file {number} is of other kinds")
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    if not offsets[-1] == len(steps) == len(counts):
+    if not offsets[-1] == len(steps) == len(counts) or len(seen) != len(lengths):
         raise ValueError(f"file {number} does not end where its cells do")
     ends = np.concatenate([[0], np.cumsum(steps, dtype=np.int64)])
     places = ends[1:] - np.repeat(ends[offsets[:-1]], lengths)
     if len(places) and places.max() >= len(known):
         raise ValueError(f"file {number} has genes that it did not measure")
-    return Fingerprints(str(name), kind, known, longest, offsets, places.astype(np.uint32), counts)
+    return Fingerprints(str(name), kind, known, longest, offsets, places.astype(np.uint32), counts, seen)
 
 
 def _longest(n_cells: int) -> int:
     return int(np.clip(BUDGET // (_BYTES * max(n_cells, 1)), FEWEST_GENES, MOST_GENES))
 
 
-def _of_store(store: CellStore, kind: GeneKind, longest: int) -> Fingerprints:
+def _of_store(store: CellStore, kind: GeneKind, longest: int, seen: np.ndarray) -> Fingerprints:
     names = store.genes[_COLUMNS[kind]].tolist()
-    return _sketches(store.name, kind, names, longest, store.indptr, store.indices, store.counts)
+    return _sketches(store.name, kind, names, longest, (store.indptr, store.indices, store.counts), seen)
 
 
 def _sketches(
-    name: str,
-    kind: GeneKind,
-    names: Sequence[str],
-    longest: int,
-    indptr: np.ndarray,
-    indices: np.ndarray,
-    counts: np.ndarray,
+    name: str, kind: GeneKind, names: Sequence[str], longest: int, csr: Csr, seen: np.ndarray
 ) -> Fingerprints:
-    """Fingerprints of the rows of a CSR matrix with named columns."""
+    """Fingerprints of the rows of a matrix with named columns."""
     genes, places = _order(gene_hashes(names))
-    blocks = [_block(places, longest, indptr, indices, counts, *rows) for rows in row_blocks(indptr)]
+    blocks = [_block(places, longest, csr, *rows) for rows in row_blocks(csr[0])]
     lengths, found, numbers = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Fingerprints(name, kind, genes, longest, offsets, found, numbers)
+    return Fingerprints(name, kind, genes, longest, offsets, found, numbers, seen)
 
 
 def gene_hashes(names: Sequence[str]) -> np.ndarray:
@@ -215,9 +226,10 @@ def row_blocks(indptr: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def _block(
-    places: np.ndarray, longest: int, indptr: np.ndarray, indices: np.ndarray, counts: np.ndarray, start: int, stop: int
+    places: np.ndarray, longest: int, csr: Csr, start: int, stop: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lengths of the fingerprints of some rows, their genes and counts."""
+    indptr, indices, counts = csr
     ends = np.asarray(indptr[start : stop + 1], dtype=np.int64)
     entries = slice(int(ends[0]), int(ends[-1]))
     place = places[np.asarray(indices[entries], dtype=np.int64)]
@@ -230,8 +242,4 @@ def _block(
     begins = np.repeat(np.cumsum(n_of_row) - n_of_row, n_of_row)
     packed = packed[np.arange(len(packed)) - begins < longest]
     gene = (packed >> _COUNT_BITS) & ((1 << _GENE_BITS) - 1)
-    return (
-        np.minimum(n_of_row, longest),
-        gene.astype(np.uint32),
-        (packed & MOST_COUNT).astype(np.uint8),
-    )
+    return np.minimum(n_of_row, longest), gene.astype(np.uint32), (packed & MOST_COUNT).astype(np.uint8)

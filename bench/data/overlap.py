@@ -20,16 +20,19 @@ import numpy as np
 from bench.data.fingerprints import Fingerprints, row_blocks
 
 FEWEST = 12
-"""Expressed genes, measured by both, that a cell must have to be told from all others. Among the 2,000 to 20,729 cells of
-six real files, on panels of 50 to 1,300 genes, up to 8 cells have a twin in the first 8 genes, none in the first 12."""
+"""Expressed genes, measured by both, that a cell must have to be told from all others. Among the 2,000 to 20,729 cells
+of six real files, on panels of 50 to 1,300 genes, up to 8 cells have a twin in the first 8 genes, none in the first 12.
+"""
 
 
 @dataclass(frozen=True)
 class Overlap:
     """How a test set and one file of a training go together."""
 
-    shared: np.ndarray
-    """bool (n,): cells of the test set that are in the file."""
+    seen: np.ndarray
+    """bool (n,): cells of the test set that the model has seen in the file."""
+    kept: np.ndarray
+    """bool (n,): cells of the test set that are in the file and were kept from the model."""
     genes: int
     """Measured by both."""
     comparable: float
@@ -50,13 +53,14 @@ class Cells:
         """Look for each cell among those of a file whose genes are called by names of the same kind."""
         common = np.intersect1d(file.genes, self._prints.genes)
         own = self._reduce(common)
-        shared, n_known = np.zeros(len(self), dtype=bool), 0
+        found, n_known = np.zeros((2, len(self)), dtype=bool), 0
         for start, stop in row_blocks(file.offsets):
             theirs = _reduce(file, common, start, stop)
             n_known += int(theirs.known.sum())
-            shared[own.among(theirs)] = True
+            for ours, same in own.among(theirs):
+                found[file.seen[start + same].astype(int), ours] = True
         comparable = own.known.mean() * n_known / len(file) if len(self) and len(file) else 0.0
-        return Overlap(shared, len(common), float(comparable))
+        return Overlap(found[1], found[0], len(common), float(comparable))
 
     def _reduce(self, common: np.ndarray) -> _Reduced:
         """Files of one pipeline have the same genes, so the last result is kept."""
@@ -98,26 +102,18 @@ class _Reduced:
         order = cells[np.argsort(self.keys[cells], kind="stable")]
         return order, self.keys[order]
 
-    def among(self, others: _Reduced) -> np.ndarray:
-        """Positions of cells that are one of the others, which may be known in part."""
+    def among(self, others: _Reduced) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Positions of cells, and of those of the others that each of them is; the others may be known in part."""
         order, keys = self._by_key
         asked = np.flatnonzero(others.known)
         first = np.searchsorted(keys, others.keys[asked], side="left")
         last = np.searchsorted(keys, others.keys[asked], side="right")
-        return np.concatenate([np.empty(0, dtype=np.int64), *self._same(others, asked, first, last, order)])
-
-    def _same(
-        self, others: _Reduced, asked: np.ndarray, first: np.ndarray, last: np.ndarray, order: np.ndarray
-    ) -> Iterator[np.ndarray]:
-        """Positions of cells that agree with others as far as these are known, among those with the same key."""
-        while True:
-            open_yet = first < last
-            asked, first, last = asked[open_yet], first[open_yet], last[open_yet]
-            if not len(asked):
-                return
+        while len(asked := asked[first < last]):
+            first, last = first[first < last], last[first < last]
             cells = order[first]
-            yield cells[self._up_to(cells, others.ends[asked]) == others._whole(asked)]
-            first = first + 1
+            agree = self._up_to(cells, others.ends[asked]) == others._whole(asked)
+            yield cells[agree], asked[agree]
+            first = first + 1  # the next cell with the same key, if there is one
 
     def _up_to(self, cells: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """uint64 (n,) hashes of what cells express of the first genes of `common`, as many as `ends` says."""

@@ -188,10 +188,12 @@ def read_state(folder: Path) -> dict[str, np.ndarray]:
 
 
 def fingerprints_before(weights: Weights) -> list[Fingerprints]:
-    """Fingerprints of what the weights were trained on that a training begins with; empty where that is not known."""
-    if not isinstance(weights, Path) or not trained.is_trained(weights):
+    """Fingerprints of what the weights were trained on that a training begins with; none where nobody can tell."""
+    try:
+        found = trained.found(weights, trained.FINGERPRINTS) if isinstance(weights, Path) else None
+        return [] if found is None else list(fingerprints.read(found))
+    except BadInput:
         return []
-    return list(fingerprints.read(trained.found(weights, trained.FINGERPRINTS)))
 
 
 def section(card: Card, name: str, cls: type[Options]) -> Options:

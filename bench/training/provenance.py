@@ -70,7 +70,8 @@ class Provenance(TypedDict):
 
     format: int
     trainings: list[Trained]
-    """Oldest first: those of the weights it began with, then its own."""
+    """Oldest first: those of the weights it began with, then its own. Where even the first `began_with` weights, nobody
+    knows where these come from."""
     files: dict[str, str]
     """sha256 of each file that was written with it; filled in when it is."""
 
@@ -152,7 +153,8 @@ def _identity(weights: Any) -> str:
 
 
 def _before(weights: Any) -> Sequence[Trained]:
-    """Trainings of the weights that a training began with, as far as they are known."""
-    if not isinstance(weights, Path) or not trained.is_trained(weights):
+    """Trainings of the weights that a training began with; none where nobody can tell."""
+    try:
+        return read(weights)["trainings"] if isinstance(weights, Path) else []
+    except BadInput:
         return []
-    return read(weights)["trainings"]

@@ -15,6 +15,7 @@ from bench.downloads.places import kept_name, kept_path, weights_folder
 from bench.downloads.sizes import shown
 from bench.errors import BadInput
 from bench.specs import ModelSpec, RemoteFile
+from bench.weights import trained
 
 
 def find(spec: ModelSpec, asked: str) -> Path:
@@ -63,8 +64,9 @@ def identity(path: Path, files: Sequence[RemoteFile]) -> str:
     """sha256 of weights, wherever they are kept.
 
     Weights that hold every declared file with its published checksum are known by these checksums, so that a
-    README beside them changes nothing; a model reads only the files its spec declares. All others are known by
-    the names and contents of all their files.
+    README beside them changes nothing; a model reads only the files its spec declares. A model that was trained here
+    is known by its own files, see `bench.weights.trained`. All others are known by the names and contents of all
+    their files.
 
     Parameters
     ----------
@@ -75,7 +77,7 @@ def identity(path: Path, files: Sequence[RemoteFile]) -> str:
     """
     if files and _complete(path, files):
         return _declared(files)
-    return path_sha256(path)
+    return trained.identity(path) if trained.is_trained(path) else path_sha256(path)
 
 
 def published(sha256: str, files: Sequence[RemoteFile]) -> bool:
