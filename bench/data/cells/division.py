@@ -62,7 +62,8 @@ def division(dataset: CellDataset, config: PartsConfig) -> Division:
 def best(dataset: CellDataset) -> str:
     """What cells are divided by where nothing is asked for: see `PartsConfig.by`."""
     for role in GROUP_ROLES:
-        if len({word for store in dataset.stores for word in store.categories.get(role, ())}) > 1:
+        everywhere = all(role in store.columns for store in dataset.stores)
+        if everywhere and len({word for store in dataset.stores for word in store.categories.get(role, ())}) > 1:
             return role
     return "store" if len(dataset.stores) > 1 else "cells"
 

@@ -94,7 +94,7 @@ class PartsConfig:
     by: str = option(
         "",
         "what is never on two sides: donor, batch or another column of obs, store (a file), or cells (drawn at"
-        " random); empty: the first of these there are several of",
+        " random); empty: the first of these that every file has and there are several of",
     )
     val: float = option(0.1, "share of cells to validate on, as near as whole groups allow", low=0, high=0.9)
     test: float = option(0.1, "share of cells kept for the test", low=0, high=0.9)

@@ -73,6 +73,14 @@ def test_without_several_donors_batches_are_kept_together(dataset: Make) -> None
     assert divide(data, PartsConfig()).by == "batch"
 
 
+def test_what_a_file_does_not_say_does_not_divide_the_others(dataset: Make) -> None:
+    """Its cells could be on any side."""
+    named = {"donor": [f"d{k % 4}" for k in range(40)], "batch": [f"b{k % 5}" for k in range(40)]}
+    parts = divide(dataset(named, {"batch": ["x"] * 20}), PartsConfig())
+    require_partition(parts, 60)
+    assert parts.by == "batch"
+
+
 def test_without_groups_in_them_files_are_kept_together(dataset: Make) -> None:
     parts = divide(dataset(30, 30, 40), PartsConfig())
     require_partition(parts, 100)
@@ -222,7 +230,7 @@ def test_cells_without_a_group_are_refused(dataset: Make, tmp_path: Path) -> Non
 
 def test_a_file_without_the_column_is_refused(dataset: Make) -> None:
     with pytest.raises(BadInput, match="donor is missing for cells of f1"):
-        divide(dataset({"donor": ["a", "b", "c"]}, 3), PartsConfig())
+        divide(dataset({"donor": ["a", "b", "c"]}, 3), PartsConfig(by="donor"))
 
 
 @pytest.mark.parametrize(
