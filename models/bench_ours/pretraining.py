@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -18,6 +19,8 @@ from bench.training.fit import fit
 from bench.training.fitted import Fitted
 from bench.training.folder import Card
 from bench.training.losses import Losses
+from bench.training.request import first_process
+from bench.training.rng import seed
 from bench_ours import rules
 from bench_ours.config import Architecture, Objective, collator, heads
 from bench_ours.gene_table import GeneTable
@@ -56,9 +59,8 @@ def pretrain(training: Training) -> Fitted:
     rules.check(architecture, objective)
     data, table = _data(training, architecture, objective)
     loss = ObjectiveLoss(objective, architecture, data.dataset.categories)
-    for text in loss.notices:
-        note(text)
-    torch.manual_seed(training.seed)  # the weights that it begins with
+    _tell(loss.notices)
+    seed(training.seed)  # the weights that it begins with
     network = CellTransformer(
         architecture,
         len(data.vocabulary),
@@ -92,9 +94,14 @@ def _table(training: Training, architecture: Architecture) -> tuple[Vocabulary, 
         raise BadInput("gene_encoder=table projects a table of gene embeddings; name it with model.gene_table=FILE.")
     genes, options = GeneTable.read(Path(architecture.gene_table).expanduser()), training.config["data"]
     vocabulary, rows, left_out = genes.shared(Vocabulary.of(stores_of(training.data, options.layer), options.genes))
-    if left_out:
-        note(left_out)
+    _tell([left_out] if left_out else [])
     return vocabulary, torch.from_numpy(rows)
+
+
+def _tell(notices: Sequence[str]) -> None:
+    """Say each once, however many processes train."""
+    for text in notices if first_process() else ():
+        note(text)
 
 
 def _card(training: Training, data: CellDataModule, loss: ObjectiveLoss) -> Card:
