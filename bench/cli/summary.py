@@ -41,28 +41,33 @@ def _marks(exam: Exam) -> str:
 def _rows(exam: Exam, track: Track, models: Sequence[str]) -> list[dict[str, Any]]:
     names = [column.name for column in exam.columns]
     entries = [
-        {"model": _entry_name(entry), **dict(zip(names, map(_value, entry.cells), strict=False)), "runs": _runs(entry)}
+        {"model": _entry_name(entry, track), **_values(names, entry.cells), "runs": _runs(entry)}
         for entry in track.entries
         if entry.model in (models or [entry.model])
     ]
     controls = [
-        {"model": f"({control.name})", **dict(zip(names, map(_value, control.cells), strict=False)), "runs": "control"}
+        {"model": f"({control.name})", **_values(names, control.cells), "runs": "control"}
         for control in track.controls
     ]
     return [{**dict.fromkeys(("model", *names)), **row} for row in entries + controls] if entries else []
 
 
-def _entry_name(entry: Entry) -> str:
+def _entry_name(entry: Entry, track: Track) -> str:
+    """Model, bridge and, where the same model is there with others, its weights."""
     name = f"{entry.model} + {entry.bridge}" if entry.bridge else entry.model
-    return f"{name} (untrained)" if entry.weights == "untrained" else name
+    if entry.weights == "untrained":
+        return f"{name} (untrained)"
+    known = {other.weights_sha256 for other in track.entries if other.model == entry.model} - {""}
+    return f"{name} (weights {entry.weights_sha256[:8]})" if len(known) > 1 else name
 
 
-def _value(cell: Cell) -> float | None:
-    return cell.spread.mean
+def _values(names: Sequence[str], cells: Sequence[Cell]) -> dict[str, float | None]:
+    return {name: cell.spread.mean for name, cell in zip(names, cells, strict=False)}
 
 
 def _runs(entry: Entry) -> str:
     """How many runs stand behind a row, and what became of the others."""
     counts = ((entry.n_ok, "ok"), (entry.n_failed, "failed"), (entry.n_missing, "not run"))
     said = ", ".join(f"{n} {what}" for n, what in counts if n)
-    return f"{said}, suspect" if entry.suspects else said or entry.state
+    doubts = ((entry.suspects, "suspect"), (entry.contaminated, "contaminated"))
+    return ", ".join([said or entry.state, *(word for reasons, word in doubts if reasons)])

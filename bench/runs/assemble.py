@@ -8,14 +8,13 @@ from typing import Any, cast
 
 from bench import environment
 from bench.catalogue import catalogue
-from bench.runs import record
+from bench.runs import origin, record
 from bench.runs.job import PROTOCOL, digest
 from bench.runs.plan import DataFacts, Refusal
 from bench.runs.record import CostPart, DatasetPart, ErrorPart, MetricPart, ModelPart, Record, TaskPart
 from bench.runs.stored import model_spec
 from bench.runs.supervise import Ending
 from bench.specs import DatasetSpec, ModelSpec, TaskSpec
-from bench.weights import location
 
 UNKNOWN_ORIGIN = {
     "kind": "unverified",
@@ -53,6 +52,7 @@ def job_record(ending: Ending, facts: DataFacts, output: str) -> Record:
         scores=result.get("scores", []),
         controls=result.get("controls", {}),
         flags=result.get("flags", []) + ([UNKNOWN_ORIGIN] if job.embedding else []),
+        contamination=result.get("contamination"),
         cost=cost,
         environment=result.get("environment") or environment.describe(job.device),
         error=ending.error,
@@ -84,6 +84,7 @@ def refusal_record(refusal: Refusal, device: str) -> Record:
         scores=[],
         controls={},
         flags=[],
+        contamination=None,
         cost=CostPart(phases={}, wall_s=0.0, cells_per_s=None, peak_rss_bytes=None, peak_vram_bytes=None),
         environment=environment.describe(device),
         error=ErrorPart(kind="Incompatible", message=message, bad_input=True, log_tail=[]),
@@ -106,21 +107,12 @@ def _model_part(spec: ModelSpec, config: dict[str, Any], weights: str, sha256: s
         summary=spec.summary,
         config=config,
         fits=spec.fits,
-        weights=_weights_status(spec, weights, sha256),
+        weights=origin.status(spec, weights, sha256),
         weights_sha256=sha256,
+        trained_on=origin.trained_on(weights),
         distribution=catalogue().models.origins.get(spec.name, ""),
         reference=spec.reference,
     )
-
-
-def _weights_status(spec: ModelSpec, weights: str, sha256: str) -> str:
-    if spec.name not in catalogue().models.specs:
-        return "unverified"  # a stored embedding: nobody here knows what made it
-    if spec.weights is None:
-        return "none"
-    if weights == "untrained":
-        return "untrained"
-    return "published" if location.published(sha256, spec.weights.files) else "unverified"
 
 
 def _task_part(spec: TaskSpec, config: dict[str, Any], bridge: str) -> TaskPart:

@@ -13,10 +13,10 @@ from bench import answers, environment
 from bench.catalogue import bridge_for, catalogue
 from bench.config import build
 from bench.data import canonical
-from bench.runs import models, stored, suspicion
+from bench.runs import contamination, models, stored, suspicion
 from bench.runs.job import Job
 from bench.runs.meter import Meter, peak_vram
-from bench.runs.record import ScorePart, SplitPart, finite
+from bench.runs.record import ContaminationPart, ScorePart, SplitPart, finite
 from bench.specs import ModelSpec, load_target
 from bench.tasks import Exam, Output, Score, Split, Task, Truth
 
@@ -30,6 +30,7 @@ class Result(TypedDict):
     scores: list[ScorePart]
     controls: ControlScores
     flags: list[dict[str, str]]
+    contamination: ContaminationPart | None
     phases: dict[str, float]
     wall_s: float
     cells_per_s: float | None
@@ -59,6 +60,8 @@ def execute(job: Job, output_path: Path, controls_path: Path, on_phase: Callable
         data = canonical.load(job.dataset)
     with meter.phase("split"):
         exam, truth = task.split(data, job.fold, job.split_seed, label_aware=job.label_aware)
+    with meter.phase("sit"):
+        contaminated = contamination.measure(job.weights, data, exam.rows)
     del data  # from here on there is only what a model may see, and what it is scored on
     with meter.phase("load"):
         make = bare_model(job, spec)
@@ -76,7 +79,9 @@ def execute(job: Job, output_path: Path, controls_path: Path, on_phase: Callable
         scores=[as_part(s) for s in scores],
         controls=controls,
         flags=suspicion.collapse(output, task_spec)
-        + suspicion.suspicions(scores, {k: [Score(**s) for s in v] for k, v in controls.items()}, task_spec),
+        + suspicion.suspicions(scores, {k: [Score(**s) for s in v] for k, v in controls.items()}, task_spec)
+        + contamination.flags(contaminated, spec, job.dataset, job.weights),
+        contamination=contaminated,
         phases=meter.seconds,
         wall_s=meter.wall,
         cells_per_s=meter.cells_per_second,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -20,6 +21,19 @@ SCHEMA = 1
 Status = Literal["ok", "failed", "timeout", "oom", "incompatible"]
 
 
+class TrainedPart(TypedDict):
+    """One training behind a model's weights."""
+
+    model: str
+    verb: str
+    """pretrain | finetune"""
+    files: list[str]
+    """Names of its data."""
+    cells: int
+    """Of these files."""
+    steps: int
+
+
 class ModelPart(TypedDict):
     """Which model ran."""
 
@@ -30,8 +44,11 @@ class ModelPart(TypedDict):
     """With defaults."""
     fits: str
     weights: str
-    """published | own | unverified | untrained | none (a model that has no weights)"""
+    """published | own | unverified | untrained | none (a model that has no weights). Own weights are of trainings here
+    of which the data are known, cell by cell."""
     weights_sha256: str
+    trained_on: list[TrainedPart]
+    """The trainings of own weights, oldest first."""
     distribution: str
     """Distribution and version that brought it: `"bench-harness 0.1.0"`."""
     reference: str
@@ -95,6 +112,38 @@ class DatasetPart(TypedDict):
     n_vars: int
     notices: list[str]
     """What was changed to make the data canonical: cells dropped, ids mapped."""
+
+
+class SeenFile(TypedDict):
+    """A file of a model's training data that holds cells of the dataset."""
+
+    name: str
+    cells: int
+    genes: int
+    """Measured by both, on which cells were compared."""
+    seen: int
+    """Cells of the dataset that are in it and that the model has seen there."""
+    scored_seen: int
+
+
+class ContaminationPart(TypedDict):
+    """How many cells of the dataset the model's weights were trained on, by their fingerprints."""
+
+    trained: int
+    """Cells of the training data."""
+    cells: int
+    """Of the dataset."""
+    seen: int
+    """Of these, trained or validated on."""
+    kept: int
+    """In the training data too, but kept for the test there."""
+    scored: int
+    scored_seen: int
+    comparable: float
+    """Share of pairs of cells, one of each side, that have enough genes in common to be told apart or found."""
+    files: list[SeenFile]
+    problem: str
+    """Why some could not be looked for; empty where all could."""
 
 
 class ScorePart(TypedDict):
@@ -161,7 +210,10 @@ class Record(TypedDict):
     scores: list[ScorePart]
     controls: dict[str, list[ScorePart]]
     flags: list[dict[str, str]]
-    """`{"kind": "suspect", "reason": ...}`"""
+    """`{"kind": "suspect", "reason": ...}`; `contaminated` where scored cells were trained on, `unchecked` where
+    nobody can tell, `unverified` where the origin is not known."""
+    contamination: ContaminationPart | None
+    """None where it cannot be computed: the model has no weights, or they were not trained here."""
     cost: CostPart
     environment: dict[str, Any]
     """python, platform, cpu, cores, device, packages, git sha and dirty flag."""
@@ -170,6 +222,11 @@ class Record(TypedDict):
     """Key of the dataset's own obsm that was scored instead of a model; empty for a model."""
     output: str
     """Path of the saved output below the results folder; empty where there is none."""
+
+
+_LATER: Mapping[str, Any] = {"contamination": None}
+_LATER_OF_MODEL: Mapping[str, Any] = {"trained_on": []}
+"""Fields that the first records do not have, and what they would have said."""
 
 
 def write(results: Path, record: Record) -> Path:
@@ -225,6 +282,9 @@ def read(path: Path) -> Record:
         raise ValueError("nested too deeply to be a record") from None
     if not isinstance(record, dict):
         raise ValueError("not a record: the top level is not an object")
+    record = {**_LATER, **record}
+    if isinstance(record.get("model"), dict):
+        record["model"] = {**_LATER_OF_MODEL, **record["model"]}
     missing = sorted(Record.__required_keys__ - record.keys())
     if missing:
         raise ValueError(f"not a record: no {', '.join(missing[:5])}")

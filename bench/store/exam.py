@@ -54,6 +54,9 @@ class Entry:
     version: str
     config: Mapping[str, Any]
     weights: str
+    weights_sha256: str
+    trained_on: tuple[Mapping[str, Any], ...]
+    """The trainings of own weights, see `bench.runs.record.TrainedPart`, oldest first."""
     bridge: str
     track: str
     summary: str
@@ -71,6 +74,8 @@ class Entry:
     cost: Cost
     suspects: tuple[str, ...]
     """Reasons not to believe its scores."""
+    contaminated: tuple[str, ...]
+    """How it has been trained on what it is scored on; it is then not ranked."""
     flags: tuple[str, ...]
     """Everything else a reader must know."""
     errors: tuple[str, ...]

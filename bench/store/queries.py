@@ -20,9 +20,9 @@ FILTERS = ("run_id", "model", "task", "dataset", "fold", "seed", "track", "statu
 """Columns that `results` and `documents` filter by: one value or several."""
 
 _RESULTS = """
-SELECT r.run_id, r.attempt, r.model, r.model_version, r.model_config, r.weights, r.bridge, r.track,
+SELECT r.run_id, r.attempt, r.model, r.model_version, r.model_config, r.weights, r.weights_sha256, r.bridge, r.track,
        r.task, r.task_version, r.task_config, r.dataset, r.dataset_identity, r.fold, r.split_seed, r.seed,
-       r.split_by, r.optimistic, r.status, r.error_kind, r.error_message,
+       r.split_by, r.optimistic, r.contaminated, r.status, r.error_kind, r.error_message,
        s.control, s.metric, s.metric_version, s.part, s.value, s.n,
        m.higher_is_better, m.metric_group, m.main,
        r.fit_s, r.predict_s, r.bridge_s, r.wall_s, r.cells_per_s, r.peak_rss_bytes, r.peak_vram_bytes,
@@ -122,7 +122,8 @@ def _where(filters: dict[str, Filter]) -> tuple[str, list[Any]]:
 
 def _document(run: dict[str, Any], scores: list[dict[str, Any]]) -> dict[str, Any]:
     kept = [
-        *("run_id", "attempt", "model", "model_version", "weights", "bridge", "task", "task_version", "dataset"),
+        *("run_id", "attempt", "model", "model_version", "weights", "weights_sha256", "bridge"),
+        *("task", "task_version", "dataset"),
         *("dataset_identity", "fold", "split_seed", "seed", "track", "split_by", "optimistic", "status"),
     ]
     error = {"kind": run["error_kind"], "message": run["error_message"]} if run["error_kind"] is not None else None
@@ -130,7 +131,9 @@ def _document(run: dict[str, Any], scores: list[dict[str, Any]]) -> dict[str, An
         **{name: run[name] for name in kept},
         "model_config": json.loads(run["model_config"]),
         "task_config": json.loads(run["task_config"]),
+        "trained_on": json.loads(run["trained_on"]),
         "flags": json.loads(run["flags"]),
+        "contamination": json.loads(run["contamination"]),
         "scores": scores,
         "error": error,
         "record": run["path"],

@@ -25,7 +25,8 @@ class Standing:
     skill: float | None
     """Mean over tasks of the mean over a task's exams; None unless every exam is complete."""
     rank: int | None
-    """1 is best; None where the model may not be ranked."""
+    """1 is best; None where the model may not be ranked: see `RANKED_WEIGHTS`, and whoever was trained on scored cells
+    of any exam."""
 
     @property
     def entry(self) -> Entry:
@@ -66,7 +67,8 @@ def _place(value: float | None, others: Sequence[float | None]) -> int | None:
 
 
 def _identity(entry: Entry) -> tuple[str, ...]:
-    return entry.model, entry.version, json.dumps(entry.config, sort_keys=True), entry.weights
+    config = json.dumps(entry.config, sort_keys=True)
+    return entry.model, entry.version, config, entry.weights, entry.weights_sha256
 
 
 def _by_bridge(by_exam: Sequence[Sequence[Entry]], exams: Sequence[Exam]) -> list[tuple[Entry | None, ...]]:
@@ -91,13 +93,18 @@ def _by_bridge(by_exam: Sequence[Sequence[Entry]], exams: Sequence[Exam]) -> lis
 def _skill(row: Sequence[Entry | None], exams: Sequence[Exam]) -> float | None:
     by_task: defaultdict[str, list[float]] = defaultdict(list)
     for exam, entry in zip(exams, row, strict=True):
-        if entry is None or not entry.complete or entry.weights not in RANKED_WEIGHTS:
+        if entry is None or not _counts(entry):
             return None
         value = entry.cells[exam.main].skill
         if value is None:
             return None
         by_task[exam.task].append(value)
     return mean([m for values in by_task.values() if (m := mean(values)) is not None])
+
+
+def _counts(entry: Entry) -> bool:
+    """Whether an entry may be ranked."""
+    return entry.complete and not entry.contaminated and entry.weights in RANKED_WEIGHTS
 
 
 def _order(scored: tuple[float | None, Sequence[Entry | None]]) -> tuple[Any, ...]:

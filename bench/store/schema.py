@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import duckdb
 
-VERSION = 1
+VERSION = 2
 
 TABLES: Mapping[str, Mapping[str, str]] = {
     "records": {
@@ -28,6 +28,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "fits": "VARCHAR",
         "weights": "VARCHAR",
         "weights_sha256": "VARCHAR",
+        "trained_on": "JSON",
         "distribution": "VARCHAR",
         "model_reference": "VARCHAR",
         "task": "VARCHAR",
@@ -60,6 +61,8 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "split_by": "VARCHAR",
         "optimistic": "BOOLEAN",
         "flags": "JSON",
+        "contaminated": "BOOLEAN",
+        "contamination": "JSON",
         "phases": "JSON",
         "fit_s": "DOUBLE",
         "predict_s": "DOUBLE",

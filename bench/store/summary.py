@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.runs.contamination import seen_in_training
 from bench.store.arithmetic import Column, columns
 from bench.store.cells import control_rows, cost, part_cells, score_cells
 from bench.store.exam import TRACKS, Entry, Exam, Track
@@ -14,6 +15,10 @@ from bench.store.visible import Definition, Run, visible
 
 if TYPE_CHECKING:
     from bench.store.index import Store
+
+
+_TOLD_APART = ("suspect", "contaminated")
+"""Kinds of flags that an entry keeps apart from the others."""
 
 
 def summarise(store: Store) -> list[Exam]:
@@ -107,10 +112,12 @@ def _without_refusals(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _standing(entry: Entry, column: Column, main: int) -> tuple[Any, ...]:
-    """Best first; then what lacks a run, whose mean is of other folds; then what has no score at all."""
+    """Best first; then what lacks a run, whose mean is of other folds; then what has no score at all; and of what has
+    scores, last what has been trained on the cells that are scored."""
     value = entry.cells[main].spread.mean
     state = ("ok", "failed", "not applicable").index(entry.state)
-    return state, not entry.complete, value is None, -column.sign * (value or 0.0), entry.model
+    doubt = (bool(entry.contaminated), not entry.complete)
+    return state, *doubt, value is None, -column.sign * (value or 0.0), entry.model
 
 
 def _entry(runs: Sequence[Run], definition: Definition, cols: Sequence[Column], folds: set[str]) -> Entry:
@@ -124,6 +131,8 @@ def _entry(runs: Sequence[Run], definition: Definition, cols: Sequence[Column], 
         version=first["model_version"],
         config=first["model_config"],
         weights=first["weights"],
+        weights_sha256=first["weights_sha256"],
+        trained_on=tuple(first["trained_on"]),
         bridge=first["bridge"],
         track=first["track"],
         summary=first["model_summary"],
@@ -137,10 +146,21 @@ def _entry(runs: Sequence[Run], definition: Definition, cols: Sequence[Column], 
         parts=part_cells(ok),
         cost=cost(ok),
         suspects=tuple(dict.fromkeys(reason for kind, reason in flags if kind == "suspect")),
-        flags=tuple(dict.fromkeys(f"{kind}: {reason}" for kind, reason in flags if kind != "suspect")),
+        contaminated=_contaminated(ok, tuple(dict.fromkeys(text for kind, text in flags if kind == "contaminated"))),
+        flags=tuple(dict.fromkeys(f"{kind}: {reason}" for kind, reason in flags if kind not in _TOLD_APART)),
         errors=tuple(dict.fromkeys(_error(run) for run in runs if not run.ok)),
         runs=tuple(runs),
     )
+
+
+def _contaminated(runs: Sequence[Run], reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """Reasons, those of several folds as one: each fold is scored on other cells."""
+    folds = {run["fold"]: run["contamination"] for run in runs if run["contamination"]}
+    if len(reasons) < 2 or not folds:
+        return reasons
+    files = dict.fromkeys(file["name"] for found in folds.values() for file in found["files"] if file["scored_seen"])
+    seen, scored = (sum(found[name] for found in folds.values()) for name in ("scored_seen", "scored"))
+    return (seen_in_training(seen, scored, files),)
 
 
 def _error(run: Run) -> str:

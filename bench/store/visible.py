@@ -67,7 +67,8 @@ class Run:
         return self.row["status"] != "incompatible"
 
 
-_JSON = ("model_config", "task_config", "aggregate", "baselines", "notices", "split", "flags", "folds")
+_JSON: tuple[str, ...] = ("model_config", "task_config", "aggregate", "baselines", "notices", "split", "flags", "folds")
+_JSON += ("trained_on", "contamination")
 _Key = tuple[str, int]
 
 

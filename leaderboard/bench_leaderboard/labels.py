@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from bench.catalogue import catalogue
+from bench.wording import counted, listed
 
 Defaults = Callable[[str, str, str], Mapping[str, Any] | None]
 """(kind, name, version) -> default options, or None where that is not known."""
@@ -62,6 +63,13 @@ def changed(
 def options(values: Mapping[str, Any]) -> str:
     """Options as text: `n_components=30, scale=false`."""
     return ", ".join(f"{k}={v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)}" for k, v in values.items())
+
+
+def trained(training: Mapping[str, Any]) -> str:
+    """One training behind a model's weights: `pretrained on a, b: 2,000 cells, 100 steps`."""
+    verbs = {"pretrain": "pretrained", "finetune": "fine-tuned"}
+    how = f"{counted(training['cells'], 'cell')}, {counted(training['steps'], 'step')}"
+    return f"{verbs.get(training['verb'], training['verb'])} on {listed(training['files'], 3)}: {how}"
 
 
 def safe_link(reference: str) -> str:

@@ -12,7 +12,7 @@ from bench.store.exam import Cell, Control, Entry, Exam, Track
 from bench.store.ranking import Overall, Standing
 from bench.store.visible import Part
 from bench_leaderboard import numbers
-from bench_leaderboard.labels import SPLITS, TRACKS, WEIGHTS, Defaults, changed, options, safe_link
+from bench_leaderboard.labels import SPLITS, TRACKS, WEIGHTS, Defaults, changed, options, safe_link, trained
 
 
 @dataclass(frozen=True)
@@ -104,18 +104,22 @@ class _Names:
     defaults: Defaults
     configs: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
     versions: dict[str, set[str]] = field(default_factory=dict)
+    weights: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for entry in _entries(self.exams):
             self.configs.setdefault(entry.model, []).append(entry.config)
             self.versions.setdefault(entry.model, set()).add(entry.version)
+            self.weights.setdefault(entry.model, set()).update({entry.weights_sha256} - {""})
 
     def detail(self, entry: Entry) -> str:
-        """Options that are not the default, and the version where there are several."""
+        """Options that are not the default, and version and weights where there are several."""
         default = self.defaults("model", entry.model, entry.version)
         text = options(changed(entry.config, default, self.configs[entry.model]))
         version = f"version {entry.version}" if len(self.versions[entry.model]) > 1 else ""
-        return ", ".join(part for part in (version, text) if part)
+        several = len(self.weights[entry.model]) > 1 and entry.weights_sha256
+        weights = f"weights {entry.weights_sha256[:8]}" if several else ""
+        return ", ".join(part for part in (version, weights, text) if part)
 
     def full(self, entry: Entry) -> str:
         """Name, options and bridge in one line."""
@@ -188,9 +192,14 @@ def _table(exam: Exam, track: Track, names: _Names) -> Table:
 
 def _best(track: Track, position: int, column: Column) -> float | None:
     """The best mean of complete entries; None where no entry is better than the floor control."""
-    cells = [entry.cells[position] for entry in track.entries if entry.complete]
+    cells = [entry.cells[position] for entry in track.entries if _stands(entry)]
     values = [c.spread.mean for c in cells if c.above_floor and c.spread.mean is not None]
     return max(values, key=lambda value: column.sign * value, default=None)
+
+
+def _stands(entry: Entry) -> bool:
+    """Whether an entry's values may be called the best."""
+    return entry.complete and not entry.contaminated
 
 
 def _row(entry: Entry, exam: Exam, best: Sequence[float | None], names: _Names) -> Row:
@@ -200,7 +209,7 @@ def _row(entry: Entry, exam: Exam, best: Sequence[float | None], names: _Names) 
         [("weights", WEIGHTS[entry.weights])] if entry.weights in WEIGHTS and entry.state != "not applicable" else []
     )
     boxes = tuple(
-        _box(cell, entry, main=i == exam.main, top=entry.complete and cell.above_floor and cell.spread.mean == best[i])
+        _box(cell, entry, main=i == exam.main, top=_stands(entry) and cell.above_floor and cell.spread.mean == best[i])
         for i, cell in enumerate(entry.cells)
     )
     return Row(
@@ -219,8 +228,10 @@ def _row(entry: Entry, exam: Exam, best: Sequence[float | None], names: _Names) 
 def _remarks(entry: Entry) -> tuple[tuple[str, str], ...]:
     """Everything that must be read with the scores of an entry."""
     wrong = [f"suspect: {reason}" for reason in entry.suspects]
-    wrong += [] if entry.state == "not applicable" else [*entry.errors, *_gaps(entry)]
-    plain = list(entry.flags) + (list(entry.errors) if entry.state == "not applicable" else [])
+    wrong += [f"contaminated, not ranked: {reason}" for reason in entry.contaminated]
+    applicable = entry.state != "not applicable"
+    wrong += [*entry.errors, *_gaps(entry)] if applicable else []
+    plain = [*map(trained, entry.trained_on), *entry.flags, *(() if applicable else entry.errors)]
     return (*(("wrong", text) for text in wrong), *(("plain", text) for text in plain))
 
 
@@ -335,4 +346,5 @@ def _rank_box(entry: Entry | None, exam: Exam) -> Box:
     value = entry.cells[exam.main].skill
     if value is None:
         return Box(missing="not defined" if entry.state == "ok" else entry.state)
-    return Box(repr(value), numbers.score(value), () if entry.complete else ("incomplete",))
+    doubts = ((not entry.complete, "incomplete"), (bool(entry.contaminated), "contaminated"))
+    return Box(repr(value), numbers.score(value), tuple(word for applies, word in doubts if applies))

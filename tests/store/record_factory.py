@@ -94,6 +94,7 @@ _DEFAULT: dict[str, Any] = {
         "fits": "cells",
         "weights": "none",
         "weights_sha256": "",
+        "trained_on": [],
         "distribution": "bench-harness 0.1.0",
         "reference": "https://example.org/pca",
     },
@@ -132,6 +133,7 @@ _DEFAULT: dict[str, Any] = {
     "scores": [],
     "controls": {"shuffled": scores(FLOOR), "truth": scores(CEILING)},
     "flags": [],
+    "contamination": None,
     "cost": {
         "phases": {"load": 0.1, "fit": 2.5, "predict": 0.5, "score": 1.0},
         "wall_s": 4.1,
