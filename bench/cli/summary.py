@@ -46,8 +46,7 @@ def _rows(exam: Exam, track: Track, models: Sequence[str]) -> list[dict[str, Any
         if entry.model in (models or [entry.model])
     ]
     controls = [
-        {"model": f"({control.name})", **_values(names, control.cells), "runs": "control"}
-        for control in track.controls
+        {"model": f"({control.name})", **_values(names, control.cells), "runs": "control"} for control in track.controls
     ]
     return [{**dict.fromkeys(("model", *names)), **row} for row in entries + controls] if entries else []
 
