@@ -204,6 +204,7 @@ def _write(run: _Run, card: Card) -> None:
         val_loss=best.loss if best else None,
         wall_s=spent.wall_s,
     )
-    prints = fingerprints.of_dataset(data.dataset) + folder.fingerprints_before(training.weights)
+    unseen = parts.test if parts else None
+    prints = [*fingerprints.of_dataset(data.dataset, unseen), *folder.fingerprints_before(training.weights)]
     folder.write(training.out, card, network_state(run.checkpoints.chosen), where, prints)
     curves.draw(loggers.read(training.out / begun.LOGS), training.out)
