@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from importlib import metadata
+from typing import get_args
 
 import pytest
 
@@ -15,6 +16,10 @@ from bench.catalogue import catalogue, check
 from bench.config import as_dict, build, describe
 from bench.conformance.declared import HEAVY
 from bench.specs import ModelSpec, TaskSpec, load_target
+from bench.training.command import Verb
+from bench.training.configure import configured, names
+from bench.training.options import OptimConfig, TrainerConfig
+from bench.training.request import command_of
 
 FOUND = catalogue()
 MODELS = list(FOUND.models)
@@ -73,6 +78,39 @@ def test_configs_are_frozen_documented_and_serialisable(spec: ModelSpec | TaskSp
     assert all(row["help"] for row in describe(spec.config))
 
 
+TRAININGS = [(spec, verb) for spec in MODELS for verb in spec.commands]
+
+
+@pytest.mark.parametrize(("spec", "verb"), TRAININGS, ids=[f"{spec.name}-{verb}" for spec, verb in TRAININGS])
+def test_a_training_is_complete(spec: ModelSpec, verb: Verb) -> None:
+    """Every option says what it does, every configuration of its own can be built, what it names is there."""
+    assert verb in get_args(Verb)
+    command = command_of(spec, verb)
+    assert len(command.summary) > 10
+    assert callable(load_target(command.target))
+    for section, shared in (("trainer", TrainerConfig), ("optim", OptimConfig)):
+        assert issubclass(command.sections.get(section, shared), shared)  # `bench.training.fit` reads them
+    for section, chosen in configured(command).sections.items():
+        assert type(chosen) is command.sections[section]
+        assert all(row["help"] for row in describe(type(chosen)))
+        for field in dataclasses.fields(chosen):
+            with pytest.raises(dataclasses.FrozenInstanceError):
+                setattr(chosen, field.name, None)
+    for named in names(command):
+        assert configured(command, named)
+    assert command.default in ("", *names(command))
+    assert (command.run_as or spec.name) in FOUND.models.specs
+    assert set(command.tasks) <= set(FOUND.tasks.specs)
+
+
+@pytest.mark.parametrize(
+    "module", sorted({target.partition(":")[0] for spec in MODELS for target in spec.commands.values()})
+)
+def test_the_options_of_a_training_are_light(module: str) -> None:
+    """They are read to find mistakes before a training framework is loaded."""
+    assert loaded_by(module) == "[]\n"
+
+
 @pytest.mark.parametrize("spec", TASKS, ids=name)
 def test_a_task_is_complete(spec: TaskSpec) -> None:
     task = load_target(spec.target)(build(spec.config, {}, spec.name))
@@ -92,5 +130,10 @@ def test_a_task_is_complete(spec: TaskSpec) -> None:
 @pytest.mark.parametrize("entry", metadata.entry_points(group="bench"), ids=name)
 def test_a_plugin_module_is_light(entry: metadata.EntryPoint) -> None:
     """Laziness cannot be left to goodwill: one heavy import would cost every command seconds."""
-    code = f"import sys, {entry.module}; print([m for m in {HEAVY} if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert loaded_by(entry.module) == "[]\n"
+
+
+def loaded_by(module: str) -> str:
+    """The heavy packages that a fresh interpreter has after an import, as a list that was printed."""
+    code = f"import sys, {module}; print([m for m in {HEAVY} if m in sys.modules])"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
