@@ -16,7 +16,7 @@ from bench.cli import values
 from bench.config import assignments
 from bench.errors import BadInput
 from bench.specs import ModelSpec
-from bench.training import request
+from bench.training import begun, request
 from bench.training.command import Training
 from bench.training.fitted import Fitted
 from bench.training.loggers import LOGGERS
@@ -95,7 +95,8 @@ def _trained(checked: Checked) -> Fitted:
         with contextlib.redirect_stdout(sys.stderr):  # whatever is printed on the way, stdout is for the answer
             return checked.train()
     except KeyboardInterrupt:
-        typer.echo("bench: interrupted; the last checkpoint is as it was.", err=True)
+        there = (checked.training.out / begun.LAST).is_file()
+        typer.echo(f"bench: interrupted; {'go on with --resume' if there else 'nothing was kept'}.", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,14 @@ from tests.cli.broken_files import cells
 from tests.cli.conftest import Bench, source_of
 from tests.cli.sites import install
 
+import bench as bench_api
+from bench.catalogue import catalogue
 from bench.cli.several import spread
+from bench.cli.training import following, said
+from bench.errors import BadInput
+from bench.training.request import Request
 
-OK, BAD_INPUT = 0, 2
+BAD_INPUT, INTERRUPTED = 2, 130
 Trained = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -64,6 +70,7 @@ def test_no_value_is_lost_or_changed(groups: list[list[str]]) -> None:
 
 PRETRAIN = "pretrain --model bag --data x.h5ad --out out"
 FINETUNE = "finetune --model bag --data x.h5ad --out out --task classification"
+NO_GPU = "torch sees no GPU here"
 BAD: dict[str, str] = {
     "pretrain --model pca --data x.h5ad --out out": "model pca has no pretrain; models that have one: bag, ",
     "pretrain --model bag --out out": "Missing option '--data'",
@@ -77,13 +84,15 @@ BAD: dict[str, str] = {
     f"{PRETRAIN} --set model.widht=3 --set optim.lr=low": "'low' is not float.\nunknown option of section model:",
     f"{PRETRAIN} --logger csv,tensorbord": "unknown logger 'tensorbord'. Did you mean 'tensorboard'?",
     f"{PRETRAIN} --slurm time=1:00:00": "--slurm sets options of a job; add --executor slurm",
-    f"{PRETRAIN} --device cuda": "torch sees no GPU here",
+    f"{PRETRAIN} --device cuda": NO_GPU,
     f"{PRETRAIN} --devices 100000": "ask for no more",
     FINETUNE: "finetune needs weights to begin with: --weights DIR",
 }
 
 
-@pytest.mark.parametrize("command", BAD)
+@pytest.mark.parametrize(
+    "command", [pytest.param(c, marks=pytest.mark.slow) if said == NO_GPU else c for c, said in BAD.items()]
+)
 def test_bad_commands(trained: Trained, tmp_path: Path, command: str) -> None:
     cells().write_h5ad(tmp_path / "x.h5ad")
     (tmp_path / "odd.yaml").write_text("modl: {width: 3}\n")
@@ -132,3 +141,91 @@ def test_names_of_models_are_completed(trained: Trained) -> None:
     answer = trained("", _BENCH_COMPLETE="complete_bash", COMP_WORDS="bench pretrain --model ", COMP_CWORD="3")
     assert "bag" in answer.stdout.split()
     assert "pca" not in answer.stdout.split()
+
+
+# --- what is trained ---------------------------------------------------------------------------------
+
+
+def program(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/bash\n{text}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> dict[str, str]:
+    """Variables of a machine with a SLURM of shell scripts: one job, taken away when it has begun to train."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    program(programs / "sbatch", 'echo "Submitted batch job 42"')
+    program(programs / "scontrol", f'echo "$@" >> {tmp_path}/requeued')
+    program(
+        programs / "srun",
+        "shift; export SLURM_JOB_ID=42 SLURM_JOB_NAME=x SLURM_NTASKS=1 SLURM_PROCID=0 SLURM_LOCALID=0 SLURM_NODEID=0\n"
+        f'"$@" 2>> {tmp_path}/err &\n'
+        f"until grep -q '^step' {tmp_path}/err || ! kill -0 $!; do sleep 0.2; done\n"
+        "kill -USR1 $!; wait $!",
+    )
+    return {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.mark.slow
+def test_a_job_that_is_taken_away_goes_on_where_it_was(
+    trained: Trained, tmp_path: Path, cluster: dict[str, str], trainees: Path
+) -> None:
+    """sbatch writes down, srun starts the very command, SLURM warns it, it asks to be queued again, and goes on."""
+    cells().write_h5ad(tmp_path / "x.h5ad")
+    endless = "--set trainer.max_steps=1000000 --set trainer.patience=0 --set trainer.val_every=20"
+    answer = trained(f"pretrain --model bag --data x.h5ad --out job {endless} --executor slurm", **cluster)
+    script = tmp_path / "job" / "pretrain.sbatch"
+    assert answer.stdout == f"submitted {script} as job 42\n"
+    environment = {**os.environ, **cluster, "PYTHONPATH": str(trainees), "BENCH_CACHE_DIR": str(tmp_path / "cache")}
+    made = []
+    for start in (1, 2):
+        job = subprocess.run(["bash", script], capture_output=True, text=True, env=environment, cwd=tmp_path)
+        assert job.returncode == INTERRUPTED, (tmp_path / "err").read_text()
+        made.append(int(re.search(r"bag: ([\d,]+) steps.* stopped before its end", job.stdout)[1].replace(",", "")))
+        assert (tmp_path / "requeued").read_text().splitlines() == ["requeue 42"] * start
+        (tmp_path / "err").write_text("")
+    assert 0 < made[0] < made[1]
+    rows = (tmp_path / "job" / "logs" / "metrics.csv").read_text().splitlines()
+    steps = [int(row.split(",")[0]) for row in rows[1:]]
+    assert steps == sorted(set(steps))
+    assert min(steps) < made[0] < max(steps)
+
+
+@pytest.fixture
+def here(trainees: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process works in a folder with a file `x.h5ad`, with that distribution installed."""
+    cells().write_h5ad(tmp_path / "x.h5ad")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(str(trainees))
+    catalogue.cache_clear()
+    yield
+    catalogue.cache_clear()
+
+
+@pytest.mark.slow
+def test_a_model_is_trained_resumed_repeated_and_examined(here: None) -> None:
+    """As the functions of Python do it; the command that is printed at the end is one that runs."""
+    fitted = bench_api.pretrain("bag", ["x.h5ad"], "out", set={"trainer.max_steps": 3}, loggers=("csv",))
+    assert (fitted.steps, fitted.stopped) == (3, "max_steps")
+    assert fitted.best.step == 2
+    with pytest.raises(BadInput, match="is not empty"):
+        bench_api.pretrain("bag", "x.h5ad", "out")
+    assert bench_api.pretrain("bag", "x.h5ad", "out", resume=True, set={"trainer.max_steps": 4}).steps == 4
+    again = bench_api.pretrain("bag", "x.h5ad", "again", config="out/config.yaml", loggers=("csv",))
+    assert again.best == bench_api.pretrain("bag", "x.h5ad", "out", resume=True, config="out/config.yaml").best
+    asked = Request("pretrain", "bag", ("x.h5ad",), Path("out"))
+    assert said(asked, again).startswith("bag: 4 steps, best validation loss ")
+    command = shlex.split(following(asked, ""))
+    assert command[:6] == ["bench", "run", "--model", "bag", "--weights", "out"]
+    frame = bench_api.run("bag", "clustering", "x.h5ad", weights="out", results="results", executor="inline")
+    assert set(frame["model"]) == {"bag"}
+
+
+@pytest.mark.slow
+def test_a_fine_tuning_is_told_what_for_and_what_it_begins_with(here: None, tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    fitted = bench_api.finetune("bag", "x.h5ad", "out", weights="weights", task="classification")
+    assert fitted.notices == (f"classification beginning with {tmp_path / 'weights'}",)

@@ -28,7 +28,7 @@ PRETRAIN = TrainingCommand(
     configs="trainees_configs",
     default="quick",
 )
-FINETUNE = TrainingCommand("never does", "trainees_net:finetune", SECTIONS, tasks=("classification",))
+FINETUNE = TrainingCommand("learns nothing", "trainees_net:finetune", SECTIONS, tasks=("classification",))
 STRANGE = ("not", "a command")
 
 

@@ -68,7 +68,8 @@ def pretrain(training: Training) -> Fitted:
 
 
 def finetune(training: Training) -> Fitted:
-    raise AssertionError("asked to fine-tune")
+    """Learns nothing, and says what it was asked to learn."""
+    return Fitted(training.out, 0, None, "max_steps", (f"{training.task} beginning with {training.weights}",))
 
 
 class Bag:

@@ -128,7 +128,7 @@ def test_a_percent_sign_in_the_folder_is_no_pattern() -> None:
     assert options_of(script(dataclasses.replace(PLAIN, out=Path("/a%j")), {}))["output"] == "/a%%j/slurm-%j.out"
 
 
-@settings(max_examples=25, deadline=None)  # each starts a shell and an interpreter
+@settings(max_examples=12, deadline=None)  # each starts a shell and an interpreter
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), max_size=4))
 def test_bash_hands_the_words_over_as_they_are(names: list[str]) -> None:
     """Here `srun` is a function that prints its words, one in a line of JSON."""
