@@ -37,6 +37,11 @@ class Backbone(Protocol):
     width: int
     """Of a cell's vector."""
 
+    @property
+    def network(self) -> nn.Module:
+        """What is saved of it, with a head beside it, as the fine-tuned model."""
+        ...
+
     def layers(self) -> Sequence[nn.Module]:
         """Parts from the one next to the data to the one next to the vector; the last ones are unfrozen first."""
         ...

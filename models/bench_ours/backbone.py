@@ -21,6 +21,7 @@ from bench.data.cells.options import CollatorConfig
 from bench.data.cells.recipe import Tokens
 from bench.data.cells.vocabulary import Vocabulary
 from bench.errors import BadInput
+from bench.training.finetuning.head import split
 from bench.training.folder import Card, read_card, read_state, section
 from bench.weights.matching import match
 from bench_ours.config import Architecture, Objective, collator, heads
@@ -80,7 +81,7 @@ class OursBackbone(nn.Module):
 
     @classmethod
     def of_folder(cls, folder: Path, *, seed: int = 0, reading: Reading | None = None) -> OursBackbone:
-        """What a pretraining wrote.
+        """What a pretraining wrote, or a fine-tuning, without its head.
 
         Raises
         ------
@@ -88,7 +89,8 @@ class OursBackbone(nn.Module):
             If the folder is damaged or holds another model, or cannot be read as asked for.
         """
         card = read_card(folder, MODELS)
-        return cls.of(card, read_state(folder), f"weights {folder}", seed=seed, reading=reading)
+        state, _ = split(read_state(folder))
+        return cls.of(card, state, f"weights {folder}", seed=seed, reading=reading)
 
     @classmethod
     def of(

@@ -85,6 +85,15 @@ class Architecture:
 
 
 @dataclass(frozen=True)
+class ReadingConfig:
+    """How cells are read."""
+
+    pooling: Literal["", "cls", "mean"] = option("", "a cell's vector: CLS, or the mean over genes; empty: as trained")
+    length: int = option(0, "gene tokens of a cell, at most; 0: as trained", low=0)
+    size: Literal["", Size] = option("", "of an untrained model; empty: tiny, or what the weights are of")
+
+
+@dataclass(frozen=True)
 class Objective:
     """What is learned: a sum of weighted losses, a weight of 0 switching one off."""
 

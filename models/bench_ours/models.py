@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.capabilities import Weights
-    from bench_ours.plugin import OursConfig
+    from bench_ours.plugin import OursConfig, ReadingConfig
 
 UNTRAINED_SIZE = "tiny"
 
@@ -38,7 +38,7 @@ class Ours:
         self._reading = Reading(config.pooling, config.length)
         self._trained: OursBackbone | None = None
         if isinstance(weights, Path):
-            _require_no_size(config, weights)
+            require_no_size(config, weights)
             self._trained = OursBackbone.of_folder(weights, seed=seed, reading=self._reading).eval().to(device)
 
     def fit(self, cells: ad.AnnData) -> None:
@@ -86,6 +86,7 @@ def embedded(backbone: OursBackbone, cells: ad.AnnData, batch_size: int, device:
     return vectors
 
 
-def _require_no_size(config: OursConfig, weights: Path) -> None:
+def require_no_size(config: ReadingConfig, weights: Path) -> None:
+    """Refuse a size beside weights, which have one."""
     if config.size:
         raise BadInput(f"size={config.size} is of an untrained model; {weights} has its own, leave size out.")

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from bench.config import option
 from bench.hookspecs import hookimpl
 from bench.specs import Cap, ModelSpec, WeightsSpec
-from bench_ours.config import Size
+from bench.training.finetuning.options import FinetuneConfig
+from bench_ours.config import ReadingConfig
 
 VERSION = "1"
 """Of what weights are read and how cells are embedded with them."""
+WEIGHTS = WeightsSpec(
+    summary="It reads what an own pretraining wrote.",
+    source="bench pretrain --model ours --data FILE.h5ad ... --out DIR",
+)
 
 
 @dataclass(frozen=True)
-class OursConfig:
+class OursConfig(ReadingConfig):
     """How cells are embedded."""
 
     batch_size: int = option(64, "cells that go through the network at once", low=1)
-    pooling: Literal["", "cls", "mean"] = option("", "a cell's vector: CLS, or the mean over genes; empty: as trained")
-    length: int = option(0, "gene tokens of a cell, at most; 0: as trained", low=0)
-    size: Literal["", Size] = option("", "of an untrained model; empty: tiny, or what the weights are of")
+
+
+@dataclass(frozen=True)
+class OursFinetunedConfig(ReadingConfig, FinetuneConfig):
+    """How it learns to name cells."""
 
 
 @hookimpl
@@ -36,11 +42,20 @@ def bench_models() -> list[ModelSpec]:
             config=OursConfig,
             fits="no",
             vocabulary="bench_ours.vocabulary:genes",
-            weights=WeightsSpec(
-                summary="It reads what an own pretraining wrote.",
-                source="bench pretrain --model ours --data FILE.h5ad ... --out DIR",
-            ),
-            commands={"pretrain": "bench_ours.commands:PRETRAIN"},
+            weights=WEIGHTS,
+            commands={"pretrain": "bench_ours.commands:PRETRAIN", "finetune": "bench_ours.commands:FINETUNE"},
+            version=VERSION,
+            licence="BSD-3-Clause",
+        ),
+        ModelSpec(
+            name="ours-finetuned",
+            summary="our transformer, its pretrained weights fine-tuned on the labelled cells it is given",
+            target="bench_ours.finetuned:OursFinetuned",
+            gives=frozenset({Cap.PREDICTS_LABELS}),
+            config=OursFinetunedConfig,
+            fits="labels",
+            vocabulary="bench_ours.vocabulary:genes",
+            weights=WEIGHTS,
             version=VERSION,
             licence="BSD-3-Clause",
         ),

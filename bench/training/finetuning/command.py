@@ -1,0 +1,176 @@
+"""`bench finetune` for any pretrained model: from options to the folder of one that names cells."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from bench.config import as_dict
+from bench.data import fingerprints
+from bench.data.cells.division import Part
+from bench.data.cells.module import stores_of
+from bench.data.cells.parts import Parts
+from bench.data.cells.progress import note
+from bench.errors import BadInput, BenchError
+from bench.training import begun, curves, folder, loggers, provenance
+from bench.training.finetuning import head
+from bench.training.finetuning.head import StoredHead
+from bench.training.finetuning.learn import Lesson, Stage
+from bench.training.finetuning.namer import GROUP, CellNamer
+from bench.training.finetuning.record import Record
+from bench.training.finetuning.stored import CELLS, Gathered, gather
+from bench.training.fitted import Best, Fitted
+from bench.training.folder import Card
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+    from bench.training.command import Training
+    from bench.training.finetuning.options import FinetuneConfig, LabelledData
+    from bench.training.learner import Backbone
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a fine-tuning begins with."""
+
+    backbone: Backbone
+    card: Card
+    """Of the model as it will be read again: what it is, its genes, its own sections of options."""
+    head: StoredHead | None = None
+    """Of an earlier fine-tuning."""
+
+
+def finetune(training: Training, begin: Callable[[ad.AnnData], Start]) -> Fitted:
+    """Fine-tune a model on the labelled cells of files, and write the folder.
+
+    Parameters
+    ----------
+    training
+        With the sections `finetune` (`FinetuneConfig`) and `data` (`LabelledData`); others are the model's.
+    begin
+        Opens `training.weights`, or makes the model without weights; gets the cells it will learn from.
+
+    Raises
+    ------
+    BadInput
+        If the folder is not free, or options or data are refused.
+    BadOutput
+        If the loss is no number.
+    """
+    started = time.monotonic()
+    _require_possible(training)
+    config: FinetuneConfig = training.config["finetune"]
+    data: LabelledData = training.config["data"]
+    gathered = gather(stores_of(training.data, data.layer), data)
+    for text in gathered.notices:
+        note(text)
+    start = begin(gathered.cells)
+    with _record(training) as record, _explained():
+        namer = CellNamer(
+            config,
+            lambda cells: start.backbone,
+            seed=training.seed,
+            device=training.device,
+            stored=start.head,
+            told=record.epoch,
+        )
+        lesson = namer.lesson(gathered.cells)
+        namer.learn(lesson)
+        said = record.validation(namer, lesson)
+    parts = _parts(lesson, gathered, config)
+    _write(training, start.card, namer, gathered, parts, time.monotonic() - started)
+    return _fitted(training, namer.stages, (*parts.notices, *said))
+
+
+def _require_possible(training: Training) -> None:
+    """Refuse what a fine-tuning cannot do, and a folder that is not free."""
+    loggers.require(training.loggers)
+    if training.resume:
+        raise BadInput("a fine-tuning is not gone on with; leave --resume out and name another --out.")
+    if training.devices * training.nodes > 1:
+        raise BadInput("a fine-tuning runs on one device; leave --devices and --nodes out.")
+    if not training.config["finetune"].max_epochs:
+        raise BadInput("finetune.max_epochs=0 learns nothing; set it to 1 or more.")
+    begun.require_free(training)
+
+
+@contextmanager
+def _record(training: Training) -> Iterator[Record]:
+    """The logs of a fine-tuning, and its curves in the end."""
+    logs = loggers.opened(training.loggers, training.out / begun.LOGS, 0)
+    try:
+        yield Record(logs)
+    finally:
+        for log in logs:
+            log.close()
+    curves.draw(loggers.read(training.out / begun.LOGS), training.out)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say what can be done where memory does not suffice."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError):
+        raise BenchError("out of memory: lower finetune.batch_size.") from None
+
+
+def _parts(lesson: Lesson, gathered: Gathered, config: FinetuneConfig) -> Parts:
+    """Which cells were learned from, and which were kept to stop by, as positions in the dataset."""
+    watched, by, held = lesson.watched, gathered.by, set[str]()
+    if by != CELLS:
+        groups = lesson.cells.obs[GROUP].to_numpy()[lesson.rows]
+        held = set(groups[watched])
+        if held & set(groups[~watched]):  # few or unequal groups: cells were drawn, see validation_cut
+            by, held = CELLS, set()
+    rows = gathered.rows[lesson.rows]
+    asked: dict[Part, float] = {"train": 1 - config.validation, "val": config.validation, "test": 0.0}
+    groups_of: dict[Part, tuple[str, ...]] = {"val": tuple(sorted(held)), "test": ()}
+    return Parts(rows[~watched], rows[watched], rows[:0], by, groups_of, "", asked)
+
+
+def _write(training: Training, card: Card, namer: CellNamer, gathered: Gathered, parts: Parts, wall_s: float) -> None:
+    """The folder of the fine-tuned model."""
+    data: LabelledData = training.config["data"]
+    options = {name: as_dict(training.config[name]) for name in ("finetune", "data")}
+    card = replace(
+        card,
+        model=training.model,
+        verb=training.verb,
+        seed=training.seed,
+        config={**card.config, **options},
+        extra={**card.extra, **head.note(data.label, namer.classes, namer.hidden)},
+    )
+    stages, dataset = namer.stages, gathered.dataset
+    cells_seen = sum(stage.cells for stage in stages)
+    where = provenance.describe(
+        training,
+        dataset.stores,
+        parts,
+        steps=sum(stage.steps for stage in stages),
+        epochs=cells_seen / len(parts.train),
+        cells_seen=cells_seen,
+        val_loss=stages[-1].lowest if stages else None,
+        wall_s=wall_s,
+    )
+    unlabelled = np.setdiff1d(np.arange(len(dataset)), gathered.rows)
+    prints = [*fingerprints.of_dataset(dataset, unlabelled), *folder.fingerprints_before(training.weights)]
+    folder.write(training.out, card, namer.classifier.state(), where, prints)
+
+
+def _fitted(training: Training, stages: list[Stage], notices: tuple[str, ...]) -> Fitted:
+    """What is told of it: the best validation, at which of all steps."""
+    steps, best = 0, None
+    for stage in stages:
+        if stage.lowest is not None and (stage.best or best is None):
+            best = Best(stage.lowest, steps + stage.best * stage.epoch_steps)
+        steps += stage.steps
+    patient = bool(stages) and stages[-1].patient
+    return Fitted(training.out, steps, best, "early stopping" if patient else "max_steps", notices)
