@@ -17,7 +17,8 @@ import numpy as np
 from bench import config
 from bench.conformance.cells import probe_cells
 from bench.conformance.check import Failure
-from bench.genes.vocabulary import kind_of
+from bench.errors import BadInput
+from bench.genes.vocabulary import GeneIds, by_kind
 from bench.runs.models import LABEL, configured_model
 from bench.specs import Cap, ModelSpec, load_target
 
@@ -54,21 +55,24 @@ class ModelSubject:
         """All probe cells with all roles; copied before any model gets them."""
         known = self.spec.species
         species = "human" if not known or "human" in known else min(known)
-        vocabulary = self._vocabulary(species)
-        kind = kind_of(vocabulary) if self.spec.gene_ids == "any" else self.spec.gene_ids
+        kind, vocabulary = next(iter(self._vocabulary(species).items()))
         return probe_cells(species, vocabulary, ensembl=kind == "ensembl")
 
-    def _vocabulary(self, species: str) -> frozenset[str]:
-        if not self.spec.vocabulary:
-            return frozenset()
+    def _vocabulary(self, species: str) -> dict[GeneIds, frozenset[str]]:
+        """Names by kind, its own kind first; no names where it takes any."""
         options = config.build(self.spec.config, self.options, self.owner)
         weights = Path(self.weights) if self.weights not in ("", "untrained") else self.weights or None
-        found = load_target(self.spec.vocabulary)(options, weights=weights, species=species)
-        if found is None:  # with these weights it takes any gene
-            return frozenset()
-        if not isinstance(found, (frozenset, set)) or not found or not all(isinstance(g, str) for g in found):
-            raise Failure(f"vocabulary {self.spec.vocabulary} returned no set of gene ids; return a frozenset of str")
-        return frozenset(found)
+        read = load_target(self.spec.vocabulary) if self.spec.vocabulary else _any_gene
+        told = read(options, weights=weights, species=species)
+        if told is None:
+            return {self.spec.gene_ids: frozenset()}
+        try:
+            found = by_kind(told, self.spec)
+        except BadInput as error:
+            raise Failure(str(error)) from None
+        if not all(found.values()):
+            raise Failure(f"vocabulary {self.spec.vocabulary} returned no gene; return those it knows, or None for any")
+        return found
 
     def seen(self, cells: ad.AnnData, *, labels: bool) -> ad.AnnData:
         """A copy with what the harness shows: batch, group and the roles the model needs, and maybe labels."""
@@ -123,6 +127,10 @@ class ModelSubject:
         place = np.empty(n, dtype=int)
         place[order] = np.roll(order, 1)  # one cycle
         return place
+
+
+def _any_gene(options: Any, *, weights: Any, species: str) -> None:
+    """The vocabulary of a model that declares none."""
 
 
 def ask_embedding(model: Any, cells: ad.AnnData) -> np.ndarray:

@@ -32,6 +32,8 @@ FEWEST = 0.3
 MANY = 0.6
 """Share of genes below which it is said how many there are."""
 
+GeneIds = Literal["any", "symbol", "ensembl"]
+"""As in `ModelSpec.gene_ids`."""
 WORDS: Mapping[str, str] = {"symbol": "gene symbols", "ensembl": "Ensembl ids"}
 """What the values of `ModelSpec.gene_ids` are called in a sentence."""
 _COLUMNS: Mapping[str, str] = {"symbol": "gene_symbol", "ensembl": "ensembl_id"}
@@ -118,19 +120,23 @@ def suitability(
     names = vocabulary(model, options, weights, _first_name(species)) if model.vocabulary else None
     if names is None:
         return Suitability()
-    if model.gene_ids == "any":
-        model = replace(model, gene_ids=kind_of(names))
-    return _lacking(var, model, dataset) or _judged(coverage(data, names, model.gene_ids), model, species, var)
+    kind, found = _best(data, names)
+    model = replace(model, gene_ids=kind)
+    return _lacking(var, model, dataset) or _judged(found, model, species, var)
 
 
-def kind_of(names: Collection[str]) -> Literal["symbol", "ensembl", "any"]:
+def kind_of(names: Collection[str]) -> GeneIds:
     """What the names of a vocabulary are: that of a model that was trained here is known from its weights alone."""
     kind = identify.look(names).kind
     return kind if kind == "symbol" or kind == "ensembl" else "any"
 
 
-def vocabulary(model: ModelSpec, options: Mapping[str, Any], weights: str, species: str) -> frozenset[str] | None:
-    """The names of the genes a model knows; None where it takes any gene with these weights, such as untrained ones.
+def vocabulary(
+    model: ModelSpec, options: Mapping[str, Any], weights: str, species: str
+) -> dict[GeneIds, frozenset[str]] | None:
+    """The names of the genes a model knows, by kind, the kind it prefers first.
+
+    None: with these weights, such as untrained ones, it takes any gene.
 
     Parameters
     ----------
@@ -146,15 +152,35 @@ def vocabulary(model: ModelSpec, options: Mapping[str, Any], weights: str, speci
     """
     given = Path(weights) if weights not in ("", "untrained") else weights or None
     typed = config.build(model.config, options, f"model {model.name}")
-    names = load_target(model.vocabulary)(typed, weights=given, species=species)
-    if names is None:
-        return None
-    if not isinstance(names, (set, frozenset)) or not all(isinstance(name, str) for name in names):
+    told = load_target(model.vocabulary)(typed, weights=given, species=species)
+    return None if told is None else by_kind(told, model)
+
+
+def by_kind(told: Any, model: ModelSpec) -> dict[GeneIds, frozenset[str]]:
+    """What a model's vocabulary function returned, by kind of name.
+
+    Parameters
+    ----------
+    told
+        A set of names, or kind -> names where a model knows its genes by both.
+
+    Raises
+    ------
+    BadInput
+        If it is something else.
+    """
+    sets = told if isinstance(told, Mapping) else {"": told}
+    if not sets or not all(
+        kind in ("", *WORDS) and isinstance(names, (set, frozenset)) and all(isinstance(name, str) for name in names)
+        for kind, names in sets.items()
+    ):
         raise BadInput(
-            f"model {model.name}: its vocabulary {model.vocabulary} returned {type(names).__name__};"
+            f"model {model.name}: its vocabulary {model.vocabulary} returned {type(told).__name__};"
             " it must return a frozenset of gene names."
         )
-    return frozenset(names)
+    if isinstance(told, Mapping):
+        return {kind: frozenset(names) for kind, names in told.items()}
+    return {kind_of(told) if model.gene_ids == "any" else model.gene_ids: frozenset(told)}
 
 
 def coverage(data: ad.AnnData, known: frozenset[str], gene_ids: str) -> Coverage:
@@ -213,6 +239,13 @@ def alternative(dataset: DatasetSpec, kind: Kind) -> str:
         return next(iter(identify.columns_with(source.var, kind)), "")
     finally:
         source.file.close()
+
+
+def _best(data: ad.AnnData, names: Mapping[GeneIds, frozenset[str]]) -> tuple[GeneIds, Coverage]:
+    """The first kind of names by which enough genes are known, else that by which most are."""
+    found = [(kind, coverage(data, known, kind)) for kind, known in names.items()]
+    enough = [pair for pair in found if pair[1].overlap >= FEWEST]
+    return enough[0] if enough else max(found, key=lambda pair: pair[1].overlap)
 
 
 def _lacking(var: pd.DataFrame, model: ModelSpec, dataset: DatasetSpec) -> Suitability | None:

@@ -56,16 +56,19 @@ class GeneTable:
         BadInput
             If none is in the table.
         """
-        places = pd.Index(self.names).get_indexer(pd.Index(vocabulary.names))
-        known = [name for name, place in zip(vocabulary.names, places, strict=True) if place >= 0]
+        rows = pd.Index(self.names, dtype=object)
+        places = rows.get_indexer(pd.Index(vocabulary.names, dtype=object))
+        if vocabulary.others:  # embeddings of proteins often go by symbols
+            places = np.where(places < 0, rows.get_indexer(pd.Index(vocabulary.others, dtype=object)), places)
+        known = np.flatnonzero(places >= 0)
         absent = [name for name, place in zip(vocabulary.names, places, strict=True) if place < 0]
-        if not known:
+        if not len(known):
             raise BadInput(
                 f"gene_table {self.path} has none of the {counted(len(vocabulary), 'gene')} of the data"
                 f" ({listed(vocabulary.names, 1)}); its first is {self.names[0]!r}: name them alike."
             )
         left_out = f"{counted(len(absent), 'gene')} left out that gene_table {self.path.name} lacks: {listed(absent)}."
-        return Vocabulary(vocabulary.kind, tuple(known)), self.vectors[places[places >= 0]], left_out if absent else ""
+        return vocabulary.at(known), self.vectors[places[known]], left_out if absent else ""
 
 
 def _parquet(path: Path) -> tuple[tuple[str, ...], np.ndarray]:

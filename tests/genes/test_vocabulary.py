@@ -113,6 +113,16 @@ def test_the_kind_of_names_may_be_known_from_the_vocabulary_alone() -> None:
     assert judged(data(ensembl_id=""), model(gene_ids="any")).coverage.known == 10
 
 
+def test_a_model_that_knows_both_kinds_of_names_reads_data_of_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = {"ensembl": frozenset(IDS), "symbol": frozenset(SYMBOLS[:6])}
+    monkeypatch.setattr(vocabulary, "load_target", lambda target: lambda config, *, weights, species: both)
+    reader = model(gene_ids="any")
+    assert judged(data(), reader).coverage == vocabulary.Coverage(10, 10, 1.0, 10)
+    assert judged(data(ensembl_id=""), reader).coverage == vocabulary.Coverage(10, 6, 15 / 45, 6)
+    refused = judged(data(ensembl_id="", gene_symbol=[f"ODD{k}" for k in range(10)]), reader).refusal
+    assert refused.startswith("model reader needs Ensembl ids")
+
+
 def test_an_empty_kind_of_names_is_refused_with_what_is_there_instead() -> None:
     verdict = judged(data(ensembl_id=""), model(gene_ids="ensembl"))
     assert verdict.refusal.startswith(

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 from typing import Literal
@@ -29,6 +29,7 @@ GeneKind = Literal["ensembl", "symbol"]
 
 _COLUMNS: dict[GeneKind, str] = {"ensembl": "ensembl_id", "symbol": "gene_symbol"}
 """Where a store has names of a kind; the better kind first, as an id does not change its meaning."""
+_OTHER: dict[GeneKind, GeneKind] = {"ensembl": "symbol", "symbol": "ensembl"}
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,20 @@ class Vocabulary:
 
     kind: GeneKind
     names: tuple[str, ...]
+    others: tuple[str, ...] = field(default=(), compare=False)
+    """What the genes are called by names of the other kind, for data that have no others: empty where that is not
+    known, or where two genes share a name; or no names at all."""
 
     def __post_init__(self) -> None:
         if not self.names:
             raise BadInput("a vocabulary of no genes; give stores that share genes, or take their union.")
-        name, times = Counter(self.names).most_common(1)[0]
-        if times > 1 or "" in self.names:
-            what = f"{name!r} {times} times" if times > 1 else "a gene without a name"
-            raise BadInput(f"a vocabulary of {counted(len(self), 'gene')} holds {what}; write each once.")
+        if len(self.others) not in (0, len(self.names)):
+            raise BadInput(f"a vocabulary of {counted(len(self), 'gene')} has {len(self.others):,} other names.")
+        for names in (self.names, [name for name in self.others if name]):
+            name, times = Counter(names).most_common(1)[0] if names else ("", 0)
+            if times > 1 or "" in names:
+                what = f"{name!r} {times} times" if times > 1 else "a gene without a name"
+                raise BadInput(f"a vocabulary of {counted(len(self), 'gene')} holds {what}; write each once.")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -76,7 +83,7 @@ class Vocabulary:
         names = reduce(set.union if genes == "union" else set.intersection, sets)
         if not names:
             raise BadInput(f"no gene is in all of {counted(len(stores), 'file')}; take the genes of any (union).")
-        return cls(kind, tuple(sorted(names)))
+        return cls._named(kind, sorted(names), [store.genes for store in stores])
 
     @classmethod
     def of_genes(cls, genes: pd.DataFrame) -> Vocabulary:
@@ -89,7 +96,27 @@ class Vocabulary:
         """
         ids = [name for name in genes["ensembl_id"] if name]
         kind: GeneKind = "ensembl" if ids and len(ids) >= MOST * len(genes) else "symbol"
-        return cls(kind, tuple(sorted(set(genes[_COLUMNS[kind]]) - {""})))
+        return cls._named(kind, sorted(set(genes[_COLUMNS[kind]]) - {""}), [genes])
+
+    @classmethod
+    def _named(cls, kind: GeneKind, names: Sequence[str], tables: Sequence[pd.DataFrame]) -> Vocabulary:
+        """With the other names that some tables of genes give them, the first in the alphabet where these differ."""
+        pairs = pd.concat([table[[_COLUMNS[kind], _COLUMNS[_OTHER[kind]]]].astype(str) for table in tables])
+        pairs.columns = pd.Index(["name", "other"])
+        others = pairs[(pairs["name"] != "") & (pairs["other"] != "")].groupby("name")["other"].min()
+        others = others[~others.duplicated(keep=False)].reindex(names).fillna("")
+        return cls(kind, tuple(names), tuple(others) if (others != "").any() else ())
+
+    @property
+    def by_kind(self) -> dict[GeneKind, frozenset[str]]:
+        """Names of the genes by kind, their own kind first."""
+        found = {self.kind: frozenset(self.names), _OTHER[self.kind]: frozenset(self.others) - {""}}
+        return {kind: names for kind, names in found.items() if names}
+
+    def at(self, positions: np.ndarray) -> Vocabulary:
+        """The genes at some positions, in their order."""
+        names, others = (tuple(array[k] for k in positions) if array else () for array in (self.names, self.others))
+        return Vocabulary(self.kind, names, others)
 
     def remap(self, store: CellStore) -> np.ndarray:
         """Position of each gene of a store: see `positions`."""
@@ -98,8 +125,9 @@ class Vocabulary:
     def positions(self, genes: pd.DataFrame, where: str) -> np.ndarray:
         """Position of each of some genes, int32 (n,), -1 where it is left out; no position comes twice.
 
-        Left out are genes that are not in the vocabulary, those without a name of its kind, and all but the first
-        of those that share one (see `notices`).
+        Genes are known by names of the vocabulary's kind or, where hardly any is, by those of the other kind. Left out
+        are genes that are not in the vocabulary, those without a name, and all but the first of those that share one
+        (see `notices`).
 
         Parameters
         ----------
@@ -111,25 +139,41 @@ class Vocabulary:
         Raises
         ------
         BadInput
-            If fewer than `FEWEST` of the genes, and of the vocabulary, are in both: names of another kind or species.
+            If fewer than `FEWEST` of the genes, and of the vocabulary, are in both: names of another species, say.
         """
-        names = pd.Index(genes[_COLUMNS[self.kind]].tolist(), dtype=object)
-        found = pd.Index(self.names, dtype=object).get_indexer(names)
-        found[names.duplicated()] = -1
-        known = int((found >= 0).sum())
-        if known < FEWEST * min(len(names), len(self)):
+        kind, enough = self._kind_for(genes)
+        found = self._places(genes, kind)
+        if not enough:
             example = next((name for name in genes.index if name), "")
             raise BadInput(
-                f"{where}: only {known:,} of {counted(len(names), 'gene')} (first: {example!r}) are among the"
-                f" {len(self):,} of the vocabulary, {WORDS[self.kind]} such as {self.names[0]!r}; give data of the"
+                f"{where}: only {(found >= 0).sum():,} of {counted(len(genes), 'gene')} (first: {example!r}) are among"
+                f" the {len(self):,} of the vocabulary, {WORDS[self.kind]} such as {self.names[0]!r}; give data of the"
                 f" same species, named alike (bench data prepare --map-genes {self.kind})."
             )
         return found.astype(np.int32)
 
+    def _kind_for(self, genes: pd.DataFrame) -> tuple[GeneKind, bool]:
+        """By which names some genes are known, and whether enough of them are."""
+        for kind in self.by_kind:
+            if (self._places(genes, kind) >= 0).sum() >= FEWEST * min(len(genes), len(self)):
+                return kind, True
+        return self.kind, False
+
+    def _places(self, genes: pd.DataFrame, kind: GeneKind) -> np.ndarray:
+        """Position of each gene by names of a kind, -1 where it has none, or one that is not known or came before."""
+        known = pd.Index(self.names if kind == self.kind else self.others, dtype=object)
+        names = pd.Index(genes[_COLUMNS[kind]].tolist(), dtype=object)
+        # a position more for what is not found: others are empty where they are not known
+        positions = np.append(np.flatnonzero(known != ""), -1)
+        return np.where(names.duplicated(), -1, positions[known[known != ""].get_indexer(names)])
+
     def notices(self, stores: Sequence[CellStore]) -> list[str]:
         """What is left out of stores, and stores that share hardly any gene with the others: a sentence each."""
-        names = [pd.Index(_names(store, self.kind)) for store in stores]
-        left_out = [text for store, own in zip(stores, names, strict=True) for text in self._left_out(store, own)]
+        tables = [store.genes for store in stores]
+        kinds = [self._kind_for(genes)[0] for genes in tables]
+        names = [pd.Index(genes[_COLUMNS[kind]].tolist()) for kind, genes in zip(kinds, tables, strict=True)]
+        of_each = zip(stores, kinds, names, strict=True)
+        left_out = [text for store, kind, own in of_each for text in self._left_out(store, kind, own)]
         return left_out + list(_strangers(stores, names))
 
     @property
@@ -138,9 +182,10 @@ class Vocabulary:
         return hashlib.sha256(json.dumps([self.kind, self.names]).encode()).hexdigest()
 
     def write(self, path: Path) -> None:
-        """Write a Parquet file of one column, called as the kind is, in order."""
+        """Write a Parquet file of a column of names, called as their kind is, and one of the other names, if any."""
+        columns = {self.kind: list(self.names)} | ({_OTHER[self.kind]: list(self.others)} if self.others else {})
         with replacing(path) as temporary:
-            pd.DataFrame({self.kind: list(self.names)}).to_parquet(temporary)
+            pd.DataFrame(columns).to_parquet(temporary)
 
     @classmethod
     def read(cls, path: Path) -> Vocabulary:
@@ -156,17 +201,17 @@ class Vocabulary:
         except (OSError, ValueError) as error:
             reason = (str(error).splitlines() or [""])[0][:200]
             raise BadInput(f"cannot read the vocabulary {path} ({reason}); give the one that was written.") from None
-        kinds = [kind for kind in _COLUMNS if [kind] == list(table.columns)]
-        if not kinds or not all(isinstance(name, str) for name in table[kinds[0]]):
-            raise BadInput(f"{path} is no vocabulary: it needs one column of names, called ensembl or symbol.")
-        return cls(kinds[0], tuple(table[kinds[0]]))
+        kinds = [kind for kind in _COLUMNS if list(table.columns) in ([kind], [kind, _OTHER[kind]])]
+        if not kinds or not all(isinstance(name, str) for column in table for name in table[column]):
+            raise BadInput(f"{path} is no vocabulary: it needs a column of names, called ensembl or symbol.")
+        return cls(kinds[0], *(tuple(table[column]) for column in table))
 
-    def _left_out(self, store: CellStore, names: pd.Index) -> Iterator[str]:
+    def _left_out(self, store: CellStore, kind: GeneKind, names: pd.Index) -> Iterator[str]:
         given = names[names != ""]
         again = given[given.duplicated()]
-        missing, unknown = len(names) - len(given), int((~given.isin(self.names)).sum())
+        missing, unknown = len(names) - len(given), int((~given.isin(self.by_kind[kind])).sum())
         if missing:
-            yield f"{store.name}: {counted(missing, 'gene')} left out that have no name among {WORDS[self.kind]}."
+            yield f"{store.name}: {counted(missing, 'gene')} left out that have no name among {WORDS[kind]}."
         if len(again):
             yield f"{store.name}: {counted(len(again), 'gene')} left out that share a name (first: {again[0]!r})."
         if unknown:

@@ -132,6 +132,18 @@ def test_before_a_cell_in_memory_there_is_none() -> None:
     assert not batch.inputs.present[:, 2:].any()
 
 
+def test_data_that_name_genes_the_other_way_are_read_where_a_vocabulary_knows_both() -> None:
+    """Models are trained on files with Ensembl ids, and asked about files that have symbols alone."""
+    ids = tuple(f"ENSG{k:011d}" for k in range(6))
+    named = canonical(COUNTS)
+    named.var["ensembl_id"] = ids
+    vocabulary = Vocabulary.of_genes(named.var)
+    assert (vocabulary.names, vocabulary.others) == (ids, tuple(GENES))
+    by_id, by_symbol = (CellsInMemory(cells, vocabulary)(Draw(np.arange(4))) for cells in (named, canonical(COUNTS)))
+    assert of(by_symbol) == of(by_id)
+    assert (by_symbol.keys == by_id.keys).all()
+
+
 def test_genes_of_another_kind_are_refused_in_words() -> None:
     with pytest.raises(BadInput, match=r"these cells: only 0 of 6 genes \(first: 'g0'\) are among the 9 of the"):
         CellsInMemory(canonical(COUNTS), Vocabulary("ensembl", tuple(f"ENSG{k:011d}" for k in range(9))))

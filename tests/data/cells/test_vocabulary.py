@@ -55,6 +55,36 @@ def test_else_by_symbols(store: Make) -> None:
     assert Vocabulary.of([a, b], genes="shared") == Vocabulary("symbol", ("CD8A",))
 
 
+def test_names_of_the_other_kind_are_kept_where_they_are_of_one_gene(store: Make, tmp_path: Path) -> None:
+    a = store("a", symbol=["CD4", "TBCE", "TBCE", "OLD"], ensembl=ids(1, 2, 3, 4))
+    b = store("b", symbol=["CD4", "ANEW", "MS4A1"], ensembl=ids(1, 4, 5))
+    for stores in ([a, b], [b, a]):
+        assert Vocabulary.of(stores).others == ("CD4", "", "", "ANEW", "MS4A1")
+    vocabulary = Vocabulary.of([a, b])
+    vocabulary.write(tmp_path / "v.parquet")
+    assert Vocabulary.read(tmp_path / "v.parquet").others == vocabulary.others
+    assert vocabulary.by_kind["symbol"] == {"CD4", "ANEW", "MS4A1"}
+    assert vocabulary.at(np.array([4, 0])) == Vocabulary("ensembl", tuple(ids(5, 1)))
+    assert vocabulary.at(np.array([4, 0])).others == ("MS4A1", "CD4")
+
+
+def test_a_file_without_names_of_the_kind_is_read_by_the_other(store: Make) -> None:
+    vocabulary = Vocabulary.of([store("a", symbol=["CD4", "CD8A", "CD3E"], ensembl=ids(3, 1, 2))])
+    x = store("x", symbol=["CD8A", "ODD", "CD8A", "CD4"])
+    np.testing.assert_array_equal(vocabulary.remap(x), [0, -1, -1, 2])
+    assert vocabulary.notices([x]) == [
+        "x: 1 gene left out that share a name (first: 'CD8A').",
+        "x: 1 gene left out that are not in the vocabulary.",
+    ]
+
+
+def test_other_names_are_one_for_each_gene() -> None:
+    with pytest.raises(BadInput, match="2 genes has 1 other names"):
+        Vocabulary("symbol", ("a", "b"), ("x",))
+    with pytest.raises(BadInput, match="'x' 2 times"):
+        Vocabulary("symbol", ("a", "b"), ("x", "x"))
+
+
 def test_the_order_of_the_files_does_not_matter(store: Make) -> None:
     a, b = store("a", symbol=["CD4", "CD8A"]), store("b", symbol=["CD8A", "MS4A1"])
     assert Vocabulary.of([a, b]).sha256 == Vocabulary.of([b, a]).sha256
