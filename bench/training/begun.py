@@ -87,7 +87,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
     """Name, what it was and what it is, of all that both know of."""
     for name in ("verb", "task", "weights", "seed"):
         if before[name] != now[name]:
-            yield name, before[name] or "none", now[name]
+            yield name, before[name], now[name]
     for section, options in before["config"].items():
         for option, was in options.items():
             name, asked = f"{section}.{option}", now["config"].get(section, {}).get(option, was)

@@ -26,16 +26,19 @@ def draw(rows: Sequence[Mapping[str, float]], folder: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure  # no pyplot: nothing global, no window
 
-    figure = Figure(figsize=(6, 3 * len(parts)), layout="constrained")
+    height = 3 * len(parts)
+    figure = Figure(figsize=(6, height))
+    figure.subplots_adjust(left=0.14, right=0.97, bottom=0.5 / height, top=1 - 0.2 / height, hspace=0.3)
     FigureCanvasAgg(figure)
     for axes, part in zip(figure.subplots(len(parts), squeeze=False)[:, 0], parts, strict=True):
         for kind, label in KINDS.items():
             points = [(row[STEP], row[f"{kind}/{part}"]) for row in rows if f"{kind}/{part}" in row]
             if points:
                 axes.plot(*zip(*points, strict=True), label=label, marker="." if len(points) < 50 else "", linewidth=1)
-        axes.set(xscale="log", xlabel="step", ylabel=part)
+        axes.set(xscale="log", ylabel=part)
         axes.grid(alpha=0.3)
         axes.legend()
+    axes.set_xlabel(STEP)
     for name in CURVES:
         with replacing(folder / name) as temporary:
             figure.savefig(temporary, format=name.rpartition(".")[2], dpi=120, metadata=_METADATA.get(name))

@@ -78,9 +78,10 @@ class _Run:
         self.training = training
         self.config: TrainerConfig = training.config["trainer"]
         optim: OptimConfig = training.config["optim"]
-        self.is_first = first_process()
+        self.is_first, self.ending, self.interrupts = first_process(), Ending(), Interrupts()
+        self._stops = Stops(self.config, self.ending, self.interrupts)
         self.resumed = _begin(training, self.is_first)
-        self.stream, self.ending, self.interrupts = Streamed(data), Ending(), Interrupts()
+        self.stream = Streamed(data)
         self.module = TrainingModule(learner, optim, self.config.max_steps)
         self.meter = Meter(self.stream)
         logs = loggers.opened(training.loggers, training.out / begun.LOGS, self.resumed) if self.is_first else []
@@ -128,7 +129,7 @@ class _Run:
             self.meter,
             self.recorder,
             Watch(self.stream, self.recorder, self.training.out),
-            Stops(self.config, self.ending, self.interrupts),
+            self._stops,
             Patience(self.config.patience, self.ending, self.recorder),
             Teller(self.config, self.recorder),
             self.checkpoints,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -16,6 +17,7 @@ from bench.errors import BadInput
 from bench.training.fitted import Stopped
 from bench.training.options import TrainerConfig
 from bench.training.recorder import Recorder, ends_step
+from bench.training.request import first_process
 
 KEY = "patience"
 """Of a checkpoint."""
@@ -77,6 +79,11 @@ class Interrupts:
         self.received.append(signal.Signals(number))
         if self.forced:
             raise KeyboardInterrupt
+        if number == signal.SIGINT and first_process():
+            os.write(2, _HEARD)  # print is not safe here: it may be what was interrupted
+
+
+_HEARD = b"\nstopping after this step, with a checkpoint; Ctrl-C again stops at once.\n"
 
 
 class Stops(Callback):
