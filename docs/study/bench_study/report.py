@@ -1,0 +1,257 @@
+"""The report: a page and its figures, from kept records alone. Its words are in `study.md.j2`."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from bench.atomic import replacing
+from bench.wording import counted
+from bench_study import ablations as of_ablations
+from bench_study import figures, markdown
+from bench_study.figures import Bar
+from bench_study.measures import Kept, shots, sitting
+from bench_study.outline import Comparison, CorpusFile, Entry, Exam, corpus
+from bench_study.paired import LEVEL, Estimate, difference, estimate, verdict
+
+DONORS, TRANSFER, CLUSTERING, INTEGRATION = "kang", "zheng", "clustering", "integration"
+"""Names of the exams that the page is about."""
+MAIN = "macro_f1"
+SCORES = (MAIN, "accuracy", "log_loss")
+CHANCE = ("stratified-random", "majority")
+"""Controls that are shown beside the models."""
+ANSWERS = {
+    "better": "**Yes**",
+    "worse": "**No, it is worse**",
+    "not distinguishable": "**Not distinguishable**",
+    "undecided": "**Not decided**",
+}
+
+
+def write(kept: Kept, ablations: Kept | None, page: Path) -> None:
+    """Write the page, and its figures to the folder `figures` beside the study.
+
+    Parameters
+    ----------
+    kept
+        The study.
+    ablations
+        Those of the pretraining; None where they were not run.
+    page
+        A Markdown file, in a folder above that of the study.
+    """
+    folder = kept.study.folder / "figures"
+    draw(kept, folder)
+    if ablations is not None:
+        of_ablations.draw(ablations, folder)
+    with replacing(page) as temporary:
+        temporary.write_text(text(kept, ablations, folder.relative_to(page.parent).as_posix()), encoding="utf-8")
+
+
+def text(kept: Kept, ablations: Kept | None, figures_folder: str) -> str:
+    """The page, with figures from a folder."""
+    loader = FileSystemLoader(Path(__file__).parent)
+    words = Environment(loader=loader, undefined=StrictUndefined, autoescape=False)  # noqa: S701 - it is no HTML
+    changed = None if ablations is None else of_ablations.values(ablations)
+    made = words.get_template("study.md.j2").render(**values(kept), figures=figures_folder, ablations=changed)
+    return made.rstrip() + "\n"
+
+
+def draw(kept: Kept, folder: Path) -> None:
+    """Draw the figures of the study."""
+    exam, against = kept.study.exam(DONORS), kept.study.entry(kept.study.reference)
+    base = kept.values(against, exam, MAIN)
+    others = [entry for entry in ranked(kept, exam) if entry is not against]
+    bars = [Bar(e.label, found) for e in others if (found := difference(kept.values(e, exam, MAIN), base))]
+    figures.intervals(folder / "differences.svg", bars, f"macro-F1 minus that of: {against.label}")
+    lines = {entry.label: curve(kept, entry, exam) for entry in ranked(kept, exam)}
+    figures.curves(folder / "few-shot.svg", lines, "labelled cells per type", "macro-F1")
+
+
+def values(kept: Kept) -> dict[str, Any]:
+    """Everything that the page says of a study, as text."""
+    study, donors = kept.study, kept.study.exam(DONORS)
+    files, failed = corpus(study.folder), len(kept.failed())
+    return {
+        "answers": [(comparison.question, answer(kept, donors, comparison)) for comparison in study.comparisons],
+        "level": f"{LEVEL:.0%}",
+        "titles": {exam.name: exam.title for exam in study.exams},
+        "reference": study.entry(study.reference).label,
+        "tables": {name: "\n".join(make(kept)) for name, make in TABLES.items()},
+        "contamination": contamination(kept),
+        "n_donors": len({fold for e in sitting(study, donors) for fold in kept.values(e, donors, MAIN)}),
+        "n_corpus": f"{sum(file.cells for file in files if file.use):,}",
+        "failed": f"{counted(failed, 'run')} failed." if failed else "No run failed.",
+    }
+
+
+def answer(kept: Kept, exam: Exam, comparison: Comparison) -> str:
+    """What the scores say to a question, in words."""
+    one, other = (kept.values(kept.study.entry(name), exam, MAIN) for name in (comparison.entry, comparison.against))
+    found = difference(one, other)
+    if found is None:
+        return "**Not known**: not run."
+    return f"{ANSWERS[verdict(found)]}: {markdown.with_interval(found, signed=True)}."
+
+
+def contamination(kept: Kept) -> str:
+    """What the runs themselves found of test cells in the pretraining data."""
+    runs = [run for run in kept.runs if run.ok and run["weights_sha256"]]
+    reasons = sorted({flag["reason"] for run in runs for flag in run["flags"] if flag["kind"] == "contaminated"})
+    if reasons:
+        return f"**Contaminated**: {'; '.join(reasons)}."
+    if not runs:
+        return "No run with pretrained weights is kept."
+    return (
+        "Whether a scored cell was in the pretraining data is computed in every run, by fingerprints of cells: in none"
+        f" of {counted(len(runs), 'run')} with pretrained weights was there one."
+    )
+
+
+def ranked(kept: Kept, exam: Exam, column: str = MAIN) -> list[Entry]:
+    """Entries that were run, best first."""
+    means = {entry.name: _mean(kept.values(entry, exam, column)) for entry in sitting(kept.study, exam)}
+    run = [entry for entry in sitting(kept.study, exam) if means[entry.name] is not None]
+    return sorted(run, key=lambda entry: (-(means[entry.name] or 0.0), entry.name))
+
+
+def curve(kept: Kept, entry: Entry, exam: Exam) -> dict[str, Estimate]:
+    """Number of labels per type, as text -> macro-F1."""
+    points = {str(n): kept.values(entry, exam, MAIN, n) for n in shots(kept, exam)}
+    points["all"] = kept.values(entry, exam, MAIN)
+    return {x: found for x, by_fold in points.items() if (found := estimate(list(by_fold.values())))}
+
+
+def _donors(kept: Kept) -> list[str]:
+    exam, reference = kept.study.exam(DONORS), kept.study.entry(kept.study.reference)
+    base = kept.values(reference, exam, MAIN)
+    rows = []
+    for entry in ranked(kept, exam):
+        own = kept.values(entry, exam, MAIN)
+        against = None if entry is reference else difference(own, base)
+        plain = (markdown.number(_mean(kept.values(entry, exam, metric))) for metric in SCORES[1:])
+        score = markdown.with_interval(estimate(list(own.values())))
+        rows.append([entry.label, score, *plain, markdown.with_interval(against, signed=True), str(len(own))])
+    for name in CHANCE:
+        means = [_mean(kept.control(name, exam, metric)) for metric in SCORES]
+        rows += [[f"*({name})*", *map(markdown.number, means), markdown.NONE, markdown.NONE]] if any(means) else []
+    header = ("model", "macro-F1", "accuracy", "log-loss", f"macro-F1 minus {reference.label}", "donors")
+    return markdown.table(header, rows)
+
+
+def _few_shot(kept: Kept) -> list[str]:
+    exam = kept.study.exam(DONORS)
+    points = [*map(str, shots(kept, exam)), "all"]
+    curves = {entry.label: curve(kept, entry, exam) for entry in ranked(kept, exam)}
+    means = {label: {x: found.mean for x, found in line.items()} for label, line in curves.items()}
+    return markdown.table(
+        ("model", *points), [[k, *(markdown.number(m.get(x)) for x in points)] for k, m in means.items()]
+    )
+
+
+def _transfer(kept: Kept) -> list[str]:
+    exam = kept.study.exam(TRANSFER)
+    entries = ranked(kept, exam)
+    f1 = {entry.name: kept.by_unit(entry, exam, MAIN) for entry in entries}
+    types = sorted({unit for units in f1.values() for unit in units})
+    rows = []
+    for entry in entries:
+        plain = (markdown.number(_mean(kept.values(entry, exam, metric))) for metric in SCORES)
+        rows.append([entry.label, *plain, *(markdown.number(_first(f1[entry.name].get(unit, ()))) for unit in types)])
+    return markdown.table(("model", "macro-F1", "accuracy", "log-loss", *types), rows)
+
+
+def _embeddings(name: str, columns: Sequence[str]) -> Callable[[Kept], list[str]]:
+    """A table of one exam in which models only embed cells."""
+
+    def table(kept: Kept) -> list[str]:
+        exam = kept.study.exam(name)
+        rows = [
+            [
+                entry.label.partition(", probe")[0],
+                *(markdown.number(_mean(kept.values(entry, exam, c))) for c in columns),
+            ]
+            for entry in ranked(kept, exam, columns[0])
+        ]
+        return markdown.table(("model", *(column.replace("_", " ") for column in columns)), rows)
+
+    return table
+
+
+def _cost(kept: Kept) -> list[str]:
+    exam = kept.study.exam(DONORS)
+    rows = []
+    for entry in ranked(kept, exam):
+        runs, facts = kept.of(entry, exam), kept.facts.get(entry.weights)
+        phases = [statistics.fmean(run[name] or 0.0 for run in runs) for name in ("fit_s", "predict_s", "bridge_s")]
+        peaks = [run["peak_rss_bytes"] for run in runs if run["peak_rss_bytes"] is not None]
+        before = [markdown.many(facts.parameters), markdown.seconds(facts.wall_s)] if facts else [markdown.NONE] * 2
+        after = [*map(markdown.seconds, phases), markdown.memory(max(peaks, default=None))]
+        rows.append([entry.label, *before, *after])
+    return markdown.table(("model", "weights", "pretraining", "fit", "predict", "probe", "memory"), rows)
+
+
+def _pretrained(kept: Kept) -> list[str]:
+    header = ("", "weights", "genes", "cells to train on", "steps", "cells seen", "time", "validation loss")
+    rows = [
+        [
+            *(f.name, markdown.many(f.parameters), f"{f.genes:,}", f"{f.parts.get('train', 0):,}", f"{f.steps:,}"),
+            *(f"{f.cells_seen:,}", markdown.seconds(f.wall_s), markdown.number(f.val_loss, 4)),
+        ]
+        for f in kept.facts.values()
+    ]
+    return markdown.table(header, rows)
+
+
+def _files(used: bool) -> Callable[[Kept], list[str]]:
+    """A table of the files that were, or were not, pretrained on."""
+
+    def row(file: CorpusFile) -> list[str]:
+        return [f"`{file.file}`", file.study, f"{file.cells:,}", f"{file.genes:,}", file.why]
+
+    def table(kept: Kept) -> list[str]:
+        rows = [row(file) for file in corpus(kept.study.folder) if file.use == used]
+        return markdown.table(("file", "study", "cells", "genes", "why"), rows)
+
+    return table
+
+
+def _labels(name: str) -> Callable[[Kept], list[str]]:
+    """A table of what the types of one study became."""
+
+    def table(kept: Kept) -> list[str]:
+        with (kept.study.folder / f"{name}.tsv").open(encoding="utf-8", newline="") as file:
+            rows = [
+                [r["label"], r["becomes"] or "left out", r["why"] or ""] for r in csv.DictReader(file, delimiter="\t")
+            ]
+        return markdown.table((name.replace("_", " "), "becomes", "why"), rows)
+
+    return table
+
+
+TABLES: Mapping[str, Callable[[Kept], list[str]]] = {
+    "kang": _donors,
+    "few_shot": _few_shot,
+    "zheng": _transfer,
+    "kang_labels": _labels("kang_labels"),
+    "zheng_labels": _labels("zheng_labels"),
+    "clustering": _embeddings(CLUSTERING, ("avg_bio", "nmi", "ari", "asw")),
+    "integration": _embeddings(INTEGRATION, ("aggregate", "bio", "batch")),
+    "cost": _cost,
+    "pretrained": _pretrained,
+    "corpus": _files(used=True),
+    "left_out": _files(used=False),
+}
+
+
+def _mean(by_fold: Mapping[str, float]) -> float | None:
+    return statistics.fmean(by_fold.values()) if by_fold else None
+
+
+def _first(found: Iterable[float]) -> float | None:
+    return next(iter(found), None)

@@ -1,0 +1,101 @@
+"""The page is a function of the records, and says what they say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from bench_study import keep, measures, outline, report
+from bench_study.measures import Kept
+from made_up import DONORS, keep_study
+from tests.store.record_factory import write_all
+
+from bench.errors import BadInput
+
+SKILL = {"ours-finetuned": 0.05, "ours-pretrained": -0.2, "ours-from-scratch": 0.05, "vae-mlp": 0.02}
+
+
+def kept(file: Path) -> Kept:
+    return measures.load(outline.read(file), *measures.kept_files(file))
+
+
+def page(folder: Path) -> str:
+    return report.text(kept(folder / "study.toml"), None, "figures")
+
+
+def section(text: str, title: str) -> str:
+    return text.partition(f"## {title}")[2].partition("\n## ")[0]
+
+
+def test_answers_follow_from_the_scores(copied: Path) -> None:
+    keep_study(copied / "study.toml", lambda name: SKILL.get(name, 0.0))
+    answers = dict(re.findall(r"- (.+\?) (.+)\.", section(page(copied), "Answers")))
+    of = {question: answer.partition(":")[0].strip("*") for question, answer in answers.items()}
+    assert of["Is the fine-tuned transformer better than logistic regression?"] == "Yes"
+    assert of["Does pretraining help the transformer when it is frozen?"] == "No, it is worse"
+    assert of["Does pretraining help the transformer when it is fine-tuned?"] == "Not distinguishable"
+    assert re.fullmatch(r"\*\*Yes\*\*: \+0\.05\d \(\+0\.04\d to \+0\.05\d\)", answers[list(answers)[2]])
+
+
+def test_few_donors_decide_nothing(copied: Path) -> None:
+    keep_study(copied / "study.toml", lambda name: SKILL.get(name, 0.0), units=7)
+    text = page(copied)
+    assert "**Not decided**: +0.05" in section(text, "Answers")
+    assert "**Yes**" not in text
+
+
+def test_the_same_records_make_the_same_page_and_figures(copied: Path) -> None:
+    for name in ("study.toml", "ablations.toml"):
+        keep_study(copied / name, lambda name: SKILL.get(name, 0.0))
+    found = [kept(copied / name) for name in ("study.toml", "ablations.toml")]
+    made = []
+    for _ in range(2):
+        report.write(*found, copied.parent / "study.md")
+        figures = {path.name: path.read_bytes() for path in (copied / "figures").iterdir()}
+        made.append(((copied.parent / "study.md").read_text(encoding="utf-8"), figures))
+    assert made[0] == made[1]
+    assert set(made[0][1]) == {"differences.svg", "few-shot.svg", "ablations.svg"}
+    for figure in re.findall(r"\]\((.+?\.svg)\)", made[0][0]):
+        assert (copied.parent / figure).exists()
+    assert "input: ranks" in section(made[0][0], "Ablations")
+
+
+def test_tables_hold_every_entry_and_control_best_first(copied: Path) -> None:
+    study = keep_study(copied / "study.toml", lambda name: SKILL.get(name, 0.0))
+    text = page(copied)
+    table = section(text, "Kang 2018: each of 8 donors").splitlines()
+    labels = [line.split(" | ")[0].strip("| ") for line in table if line.startswith("| ")][2:]
+    assert set(labels) == {e.label for e in study.entries if "kang" in e.exams} | {"*(majority)*"}
+    assert labels[0] in {study.entry(n).label for n in ("ours-finetuned", "ours-from-scratch")}
+    assert labels[-2:] == [study.entry("ours-pretrained").label, "*(majority)*"]
+    assert "| 3.4 M | 2.1 min |" in section(text, "What it costs")
+    assert "in none of" in section(text, "What was pretrained")
+    assert text.count("\n| PCA (50) |") == 2  # clustering and integration, without the probe
+
+
+def test_a_contaminated_run_is_told_of(copied: Path) -> None:
+    keep_study(copied / "study.toml", lambda name: 0.0)
+    records, _ = measures.kept_files(copied / "study.toml")
+    flag = '"flags": [{"kind": "contaminated", "reason": "7 of 9 scored cells were trained on"}]'
+    records.write_text(records.read_text().replace('"flags": []', flag))
+    assert "**Contaminated**: 7 of 9 scored cells were trained on." in page(copied)
+
+
+def test_two_runs_for_one_row_are_refused(copied: Path) -> None:
+    keep_study(copied / "study.toml", lambda name: 0.0)
+    records, _ = measures.kept_files(copied / "study.toml")
+    twin = next(r for r in keep.read(records) if r["model"]["name"] == "logreg" and r["fold"] == DONORS[0])
+    write_all(copied / "results", {**twin, "run_id": "0" * 20})  # type: ignore[typeddict-item]
+    keep.pack(copied / "results", records)
+    with pytest.raises(BadInput, match=r"entry logreg has two runs of a fold of kang"):
+        page(copied)
+
+
+def test_the_committed_page_is_that_of_the_committed_records(study_folder: Path) -> None:
+    if not (study_folder / "kept").is_dir():
+        pytest.skip("the study has not been run yet")
+    changed = study_folder / "ablations.toml"
+    ablations = kept(changed) if measures.kept_files(changed)[0].exists() else None
+    made = report.text(kept(study_folder / "study.toml"), ablations, "study/figures")
+    assert made == (study_folder.parent / "study.md").read_text(encoding="utf-8")
