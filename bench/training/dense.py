@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,9 +17,11 @@ from bench.data.cells.panel import batches, notices
 from bench.data.cells.progress import note, watched
 from bench.data.cells.recipe import Dense
 from bench.data.cells.vocabulary import Vocabulary
+from bench.data.modalities import GENE_EXPRESSION
 from bench.training.command import Training
-from bench.training.folder import Card
+from bench.training.folder import Card, read_state
 from bench.training.panel import PANEL, written
+from bench.weights.matching import match
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -86,6 +89,33 @@ def seeded(seed: int, make: Callable[[], Any]) -> Any:
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
         return make()
+
+
+def loaded(folder: Path, make: Callable[[], Any]) -> Any:
+    """A network with the weights of a trained folder.
+
+    Parameters
+    ----------
+    make
+        Makes the network, of whatever weights. It is called without memory for them: what a stranger's folder asks for
+        is compared with what is there before anything is made of it.
+
+    Raises
+    ------
+    BadInput
+        If the weights are missing, damaged or not those of the network.
+    """
+    with torch.device("meta"):
+        network = make()
+    state = read_state(folder)
+    match(state, {name: tensor.shape for name, tensor in network.state_dict().items()}, f"weights {folder}")
+    network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in state.items()}, assign=True)
+    return network
+
+
+def panel_of_cells(cells: ad.AnnData) -> Vocabulary:
+    """All genes of canonical cells, for a model that is to compare with and has never seen any: see `of_genes`."""
+    return Vocabulary.of_genes(cells.var[cells.var["feature_types"] == GENE_EXPRESSION])
 
 
 def embedded(

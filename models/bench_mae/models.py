@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from bench.data.cells.vocabulary import Vocabulary
-from bench.data.modalities import GENE_EXPRESSION
 from bench.errors import BadInput
-from bench.training.dense import embedded, seeded
-from bench.training.folder import read_card, read_state, section
-from bench.training.panel import known_genes, panel_of
-from bench.weights.matching import match
+from bench.training.dense import embedded, loaded, panel_of_cells, seeded
+from bench.training.folder import read_card, section
+from bench.training.panel import panel_of
 from bench_mae.config import Architecture
 from bench_mae.network import MaskedAutoencoder
+from bench_mae.vocabulary import MODELS
 
 if TYPE_CHECKING:
     import anndata as ad
 
     from bench.capabilities import Weights
+    from bench.data.cells.vocabulary import Vocabulary
     from bench_mae.plugin import MaeConfig
-
-MODELS = ("mae-mlp",)
-"""Names under which folders of this network are written."""
 
 
 class MaeMlp:
@@ -48,14 +43,9 @@ class MaeMlp:
         return embedded(cells, panel, network.embed, self._config.batch_size, self._device)
 
     def _untrained(self, cells: ad.AnnData) -> tuple[MaskedAutoencoder, Vocabulary]:
-        panel = Vocabulary.of_genes(cells.var[cells.var["feature_types"] == GENE_EXPRESSION])
+        panel = panel_of_cells(cells)
         architecture = Architecture(latent=self._config.latent or Architecture.latent)
         return seeded(self._seed, lambda: MaskedAutoencoder(len(panel), architecture)), panel
-
-
-def genes(config: Any, *, weights: Weights, species: str) -> frozenset[str] | None:
-    """See `bench.training.panel.known_genes`."""
-    return known_genes(weights, MODELS)
 
 
 def _trained(folder: Path, config: MaeConfig) -> tuple[MaskedAutoencoder, Vocabulary]:
@@ -65,9 +55,4 @@ def _trained(folder: Path, config: MaeConfig) -> tuple[MaskedAutoencoder, Vocabu
         raise BadInput(
             f"latent={config.latent} is of an untrained model; {folder} has {architecture.latent}, leave latent out."
         )
-    with torch.device("meta"):  # without numbers: no time and no memory, whatever the folder asks for
-        network = MaskedAutoencoder(len(panel), architecture)
-    state = read_state(folder)
-    match(state, {name: tensor.shape for name, tensor in network.state_dict().items()}, f"weights {folder}")
-    network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in state.items()}, assign=True)
-    return network, panel
+    return loaded(folder, lambda: MaskedAutoencoder(len(panel), architecture)), panel

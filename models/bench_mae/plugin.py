@@ -30,7 +30,7 @@ def bench_models() -> list[ModelSpec]:
             gives=frozenset({Cap.EMBEDS_CELLS}),
             config=MaeConfig,
             fits="no",
-            vocabulary="bench_mae.models:genes",
+            vocabulary="bench_mae.vocabulary:genes",
             weights=WeightsSpec(
                 summary="It reads what an own pretraining wrote.",
                 source="bench pretrain --model mae-mlp --data FILE.h5ad ... --out DIR",

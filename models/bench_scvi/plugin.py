@@ -1,4 +1,4 @@
-"""What scVI and scANVI say about themselves."""
+"""What scVI and scANVI say about themselves, fitted on a dataset or pretrained on others."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Literal
 
 from bench.config import option
 from bench.hookspecs import hookimpl
-from bench.specs import Cap, ModelSpec
+from bench.specs import Cap, ModelSpec, WeightsSpec
 
 REQUIRES = ("scvi-tools>=1.3",)
 LICENCE = "BSD-3-Clause"
+VERSION = "1"
+"""Of what a pretraining writes."""
+COMMANDS = {"pretrain": "bench_scvi.commands:PRETRAIN"}
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,17 @@ class ScanviConfig(ScviConfig):
     cells_per_label: int = option(100, "most labelled cells of each type per epoch (tutorial: 100)", low=3)
 
 
+@dataclass(frozen=True)
+class PretrainedConfig:
+    """How cells are embedded by a pretrained scVI."""
+
+    batch_size: int = option(1024, "cells that go through the network at once", low=1)
+    n_latent: int = option(0, "width of the embedding of an untrained model; 0: 10, or that of the weights", low=0)
+
+
 @hookimpl
 def bench_models() -> list[ModelSpec]:
-    """scVI and scANVI."""
+    """scVI and scANVI, and scVI as it was pretrained."""
     return [
         ModelSpec(
             name="scvi",
@@ -50,7 +61,26 @@ def bench_models() -> list[ModelSpec]:
             target="bench_scvi.models:Scvi",
             gives=frozenset({Cap.EMBEDS_CELLS}),
             config=ScviConfig,
+            commands=COMMANDS,
             requires=REQUIRES,
+            reference="https://doi.org/10.1038/s41592-018-0229-2",
+            licence=LICENCE,
+        ),
+        ModelSpec(
+            name="scvi-pretrained",
+            summary="scVI, trained beforehand on other cells; nothing is fitted on those it embeds",
+            target="bench_scvi.pretrained:ScviPretrained",
+            gives=frozenset({Cap.EMBEDS_CELLS}),
+            config=PretrainedConfig,
+            fits="no",
+            vocabulary="bench_scvi.vocabulary:genes",
+            weights=WeightsSpec(
+                summary="It reads what an own pretraining wrote.",
+                source="bench pretrain --model scvi --data FILE.h5ad ... --out DIR",
+            ),
+            commands=COMMANDS,
+            requires=REQUIRES,
+            version=VERSION,
             reference="https://doi.org/10.1038/s41592-018-0229-2",
             licence=LICENCE,
         ),

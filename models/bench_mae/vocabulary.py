@@ -1,0 +1,18 @@
+"""Which genes the masked autoencoder reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bench.training.panel import known_genes
+
+if TYPE_CHECKING:
+    from bench.capabilities import Weights
+
+MODELS = ("mae-mlp",)
+"""Names under which folders of this network are written."""
+
+
+def genes(config: Any, *, weights: Weights, species: str) -> frozenset[str] | None:
+    """See `bench.training.panel.known_genes`."""
+    return known_genes(weights, MODELS)
