@@ -10,6 +10,7 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 INSTALLED := $(VENV)/.installed
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 COMPILED := plugins/bench-scanorama
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 RUN := $(BIN)/bench run --results $(RESULTS) --jobs $(JOBS)
 
 .PHONY: help demo test slow lint types format install clean
@@ -26,10 +27,10 @@ demo: $(INSTALLED)
 	$(BIN)/bench leaderboard --results $(RESULTS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow and not browser"
+	$(PYTEST) -m "not slow and not browser"
 
 slow: $(INSTALLED)
-	$(BIN)/python -m pytest -m "slow or browser"
+	$(PYTEST) -m "slow or browser"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Fixtures every test may use."""
+"""Fixtures every test may use, and what holds for all of them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,18 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.turns import Turns, take_one_core
 
 ROOT = Path(__file__).parents[1]
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+
+if IS_WORKER:
+    take_one_core(os.environ)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if IS_WORKER:
+        config.pluginmanager.register(Turns(Path(config.option.basetemp).parent / "turns"), "turns")
 
 
 @pytest.fixture(scope="session")

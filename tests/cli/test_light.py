@@ -60,6 +60,7 @@ def cpu_seconds(command: list[str | Path]) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
 def test_the_answer_takes_under_0_3_cpu_seconds(arguments: list[str]) -> None:
     """Once in twenty at least: processes that share the cores and caches inflate what the command itself takes.

@@ -91,6 +91,7 @@ def test_a_dataset_says_what_is_known_from_memory_only() -> None:
     assert not {"kang18", "norman19", "pancreas-scib", "sctab"} & unverified
 
 
+@pytest.mark.alone
 def test_reading_the_registry_is_quick() -> None:
     def seconds() -> float:
         start = time.perf_counter()

@@ -379,6 +379,7 @@ def test_blocks_begin_by_adding_little() -> None:
         assert tokens.square().mean().sqrt() < 2
 
 
+@pytest.mark.alone
 def test_a_training_step_of_nano_takes_less_than_50_ms() -> None:
     made = CellTransformer(Architecture(size="nano"), 200, 1).train()
     optimizer = torch.optim.AdamW(made.parameters())
