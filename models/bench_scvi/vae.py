@@ -43,6 +43,6 @@ def vae(n_genes: int, n_batches: int, config: VaeConfig) -> Any:
 
 
 def latent(network: Any, batch: DenseBatch) -> Tensor:
-    """Float (B, n_latent) means of the posterior, of which nothing is drawn; genes that were not measured count as 0."""
+    """Float (B, n_latent) means of the posterior, nothing drawn of it; genes that were not measured count as 0."""
     mean: Tensor = network.z_encoder.mean_encoder(network.z_encoder.encoder(torch.log1p(batch.seen)))
     return mean
