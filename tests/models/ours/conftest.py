@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import product
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -124,3 +125,51 @@ REFERENCE: dict[str, Callable[..., Answer]] = {
         "zinb": _zero_inflated,
     }.items()
 }
+
+
+@pytest.fixture(scope="session")
+def blood_file(pbmc: ad.AnnData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`pbmc` as a file, of seven donors, with a cache beside it."""
+    cells = pbmc.copy()
+    cells.obs["donor"] = [f"d{k % 7}" for k in range(cells.n_obs)]
+    path = tmp_path_factory.mktemp("pretraining") / "blood.h5ad"
+    cells.write_h5ad(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def pretrain(blood_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Trains `ours` as the verb does and returns the folder: `pretrain({"model.width": 16}, config="nano")`."""
+    from bench.training.command import Training
+    from bench.training.configure import configured
+    from bench_ours import pretraining
+    from bench_ours.commands import PRETRAIN
+
+    def run(settings: dict[str, Any] | None = None, config: str = "nano", **training: Any) -> Path:
+        few = {"trainer.max_steps": 3, "trainer.val_every": 0, "data.batch_size": 16, "objective.length": 48}
+        chosen = configured(PRETRAIN, config, {**few, **(settings or {})})
+        training.setdefault("out", tmp_path_factory.mktemp("trained") / "model")
+        training.setdefault("data", (str(blood_file),))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("BENCH_CACHE_DIR", str(blood_file.with_name("cache")))
+            pretraining.pretrain(
+                Training("ours", "pretrain", config=chosen.sections, seed=chosen.seed, loggers=("csv",), **training)
+            )
+        return Path(training["out"])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def folder(pretrain: Callable[..., Path]) -> Path:
+    """A trained folder of few steps."""
+    return pretrain()
+
+
+@pytest.fixture(scope="session")
+def asked(blood_file: Path) -> ad.AnnData:
+    """The same cells as a model of the benchmark gets them."""
+    from bench.data.canonical import canonicalise
+    from bench.specs import DatasetSpec
+
+    return canonicalise(ad.read_h5ad(blood_file), DatasetSpec("blood", "", "a:b", roles={"donor": "donor"}))
