@@ -324,6 +324,7 @@ def _train(
     """Check a request to train and do it."""
     from bench.training.request import Request, checked
 
+    options |= {"loggers": tuple(_several(options.get("loggers", Request.loggers)))}
     request = Request(verb, model, tuple(_several(data)), Path(out), str(config), settings or {}, **options)
     return checked(request).train()
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from bench.capabilities import Weights
 from bench.catalogue import catalogue, unmet
@@ -118,6 +118,11 @@ def first_process() -> bool:
 
 def _training(request: Request, command: TrainingCommand) -> Training:
     """The request with its options built, its names looked up and its paths made absolute."""
+    if request.device not in get_args(Device):
+        raise BadInput(f"device {request.device!r} is none of {', '.join(get_args(Device))}.")
+    for name, number in (("devices", request.devices), ("nodes", request.nodes)):
+        if number < 1:
+            raise BadInput(f"{name}={number}: a training needs at least 1.")
     options = configured(command, request.config, request.settings, request.seed)
     loggers.require(request.loggers)
     out = request.out.expanduser().absolute()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.cli.broken_files import cells
 from tests.cli.conftest import Bench, source_of
@@ -20,10 +21,13 @@ from tests.cli.sites import install
 
 import bench as bench_api
 from bench.catalogue import catalogue
+from bench.cli import training
+from bench.cli.main import CORE, command
 from bench.cli.several import spread
 from bench.cli.training import following, said
 from bench.errors import BadInput
 from bench.training.request import Request
+from bench.training.slurm import words
 
 BAD_INPUT, INTERRUPTED = 2, 130
 Trained = Callable[..., subprocess.CompletedProcess[str]]
@@ -64,6 +68,36 @@ def test_what_follows_another_option_is_left_alone() -> None:
 def test_no_value_is_lost_or_changed(groups: list[list[str]]) -> None:
     words = [word for group in groups for word in ("--data", *group)]
     assert list(spread(words)) == [word for group in groups for value in group for word in ("--data", value)]
+
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=9)
+REQUESTS = st.builds(
+    Request,
+    verb=st.just("pretrain"),
+    model=TEXT,
+    data=st.lists(TEXT, min_size=1, max_size=3).map(tuple),
+    out=TEXT.map(Path),
+    config=TEXT | st.just(""),
+    settings=st.dictionaries(st.from_regex(r"[a-z]+\.[a-z_]+", fullmatch=True), TEXT, max_size=3),
+    seed=st.none() | st.integers(0, 2**32 - 1),
+    device=st.sampled_from(["cpu", "cuda"]),
+    devices=st.integers(1, 64),
+    nodes=st.integers(1, 64),
+    resume=st.just("if-there"),
+    loggers=st.sampled_from([("csv",), ("csv", "wandb")]),
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(REQUESTS | REQUESTS.map(lambda r: dataclasses.replace(r, verb="finetune", weights="-w", task="a b")))
+def test_a_job_asks_for_what_was_asked_for(request: Request) -> None:
+    """Whatever things are called."""
+    caught: list[tuple[Request, str]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "start", lambda asked, executor, slurm: caught.append((asked, executor)))
+        start = words(request).index(request.verb)
+        command(CORE[request.verb]).main(words(request)[start + 1 :], standalone_mode=False)
+    assert caught == [(request, "local")]
 
 
 # --- what is refused ---------------------------------------------------------------------------------

@@ -64,6 +64,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"loggers": ("csv", "tensorbord")},
         "unknown logger 'tensorbord'. Did you mean 'tensorboard'",
     ),
+    "an unknown device": ({"device": "gpu"}, "device 'gpu' is none of cpu, cuda."),
+    "no devices": ({"devices": 0}, "devices=0: a training needs at least 1"),
     "no data": ({"data": ()}, "no data were named"),
     "data that are not there": ({"data": ("b.h5ad",)}, "dataset file not found: "),
     "too many devices": ({"devices": 100_000}, "--devices 100000: this machine has "),
