@@ -23,6 +23,7 @@ def draw(rows: Sequence[Mapping[str, float]], folder: Path) -> None:
     parts = list(dict.fromkeys(name.partition("/")[2] for row in rows for name in row if name.startswith("train/")))
     if not parts:
         return
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure  # no pyplot: nothing global, no window
 
@@ -40,7 +41,7 @@ def draw(rows: Sequence[Mapping[str, float]], folder: Path) -> None:
         axes.legend()
     axes.set_xlabel(STEP)
     for name in CURVES:
-        with replacing(folder / name) as temporary:
+        with replacing(folder / name) as temporary, rc_context({"svg.hashsalt": name}):
             figure.savefig(temporary, format=name.rpartition(".")[2], dpi=120, metadata=_METADATA.get(name))
 
 

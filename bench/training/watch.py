@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bench.errors import BadOutput
 from bench.training.begun import LAST
+from bench.training.means import TOTAL
 from bench.training.module import TrainingModule
 from bench.training.recorder import Recorder, ends_step
 from bench.training.stream import Streamed
@@ -78,11 +79,11 @@ class Watch(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """What is not a number is no best loss."""
-        wrong = [f"{name} is {loss}" for name, loss in self._recorder.validated.items() if not np.isfinite(loss)]
+        parts = {name: loss for name, loss in self._recorder.validated.items() if name != TOTAL}
+        wrong = [f"{name} is {loss}" for name, loss in parts.items() if not np.isfinite(loss)]
         if wrong:
-            raise BadOutput(
-                f"training stopped: validated after step {trainer.global_step}, {listed(wrong)}. {self._advice()}"
-            )
+            where = f"the validation after step {trainer.global_step}"
+            raise BadOutput(f"training stopped at {where}: {listed(wrong)}. {self._advice()}")
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Look at all: what is not finite is not kept."""

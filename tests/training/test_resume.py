@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from tests.training.guesser import Guesser, train
 from torch import Tensor
 
 from bench.errors import BadInput
 from bench.training.begun import LAST, LOGS, NOTE
 from bench.training.loggers import read
-from tests.training.guesser import Guesser, train
 
 TIMES = {"meter", "cells_per_second"}
 """What is never the same twice."""
@@ -125,8 +125,9 @@ def test_what_was_begun_otherwise_is_not_resumed(file: Path, tmp_path: Path) -> 
 def _resume(file: Path, out: Path, model: str, **asked: Any) -> None:
     from dataclasses import replace
 
-    from bench.training.begun import require_same
     from tests.training.guesser import training_of
+
+    from bench.training.begun import require_same
 
     require_same(replace(training_of(file, out, resume=True, **asked), model=model))
 
