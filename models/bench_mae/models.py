@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.errors import BadInput
-from bench.training.dense import embedded, loaded, panel_of_cells, seeded
+from bench.training.embedding import embedded, loaded, panel_of_cells, seeded
 from bench.training.folder import read_card, section
 from bench.training.panel import panel_of
 from bench_mae.config import Architecture

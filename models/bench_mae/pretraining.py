@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from bench.data.cells.dense import DenseBatch
 from bench.training.command import Training
-from bench.training.dense import card, prepared, seeded
+from bench.training.dense import card, prepared
+from bench.training.embedding import seeded
 from bench.training.fit import fit
 from bench.training.fitted import Fitted
 from bench.training.losses import Losses

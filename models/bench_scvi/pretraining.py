@@ -11,7 +11,8 @@ from torch.distributions import kl_divergence
 
 from bench.data.cells.dense import STORE, DenseBatch
 from bench.training.command import Training
-from bench.training.dense import PanelData, card, prepared, seeded
+from bench.training.dense import PanelData, card, prepared
+from bench.training.embedding import seeded
 from bench.training.fit import fit
 from bench.training.fitted import Fitted
 from bench.training.losses import Losses
