@@ -33,9 +33,10 @@ from bench.errors import BadInput
 from bench.training.command import Verb
 from bench.training.provenance import Provenance
 from bench.weights import safetensors_file, trained
-from bench.wording import counted, listed
+from bench.wording import counted, listed, size
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from torch import Tensor
 
     from bench.data.fingerprints import Fingerprints
@@ -46,8 +47,8 @@ ABOUT = "about"
 """The table of `config.yaml` that says what the model is; `seed` stands beside it, the others are sections of options,
 as in a file that is given to `--config`."""
 
-MOST_GENES = 1_000_000
-"""Rows of a table of genes."""
+MOST_GENES, MOST_BYTES = 1_000_000, 1000
+"""Rows of a table of genes, and bytes of each."""
 
 Options = TypeVar("Options")
 
@@ -158,10 +159,6 @@ def read_card(folder: Path, models: Collection[str]) -> Card:
         raise BadInput(f"{folder} holds a trained {about['model']}, not {' or '.join(models)}; give a folder of that.")
     words = _words(folder)
     vocabulary = _vocabulary(folder)
-    statistics = None
-    if trained.has(folder, trained.STATISTICS):
-        _require_rows(folder, trained.STATISTICS, len(vocabulary), len(vocabulary))
-        statistics = GeneStatistics.read(trained.found(folder, trained.STATISTICS), vocabulary)
     return Card(
         model=about["model"],
         version=about["version"],
@@ -169,7 +166,7 @@ def read_card(folder: Path, models: Collection[str]) -> Card:
         seed=seed,
         config=table,
         vocabulary=vocabulary,
-        statistics=statistics,
+        statistics=_statistics(folder, vocabulary),
         categories={column: tuple(names) for column, names in words["categories"].items()},
         classes={column: tuple(names) for column, names in words["classes"].items()},
         extra=about["extra"],
@@ -265,18 +262,36 @@ def _check(hint: Any, value: Any, folder: Path, name: str) -> None:
 
 
 def _vocabulary(folder: Path) -> Vocabulary:
-    _require_rows(folder, trained.VOCABULARY, 1, MOST_GENES)
+    """The genes, whose names are looked at before each row gets its own copy of one."""
+    import pyarrow as pa
+
+    table = _parquet(folder, trained.VOCABULARY, MOST_GENES)
+    if table.num_columns != 1 or not pa.types.is_dictionary(table.schema.types[0]):
+        raise trained.damaged(folder, trained.VOCABULARY, "it is not one column of names")
+    n_names = sum(len(chunk.dictionary) for chunk in table.column(0).chunks)
+    if n_names < table.num_rows:
+        raise trained.damaged(folder, trained.VOCABULARY, f"its {table.num_rows:,} rows hold fewer names")
     return Vocabulary.read(trained.found(folder, trained.VOCABULARY))
 
 
-def _require_rows(folder: Path, name: str, fewest: int, most: int) -> None:
-    """Refuse a table that is none, or much larger inside than outside, before it is read."""
+def _statistics(folder: Path, vocabulary: Vocabulary) -> GeneStatistics | None:
+    if not trained.has(folder, trained.STATISTICS):
+        return None
+    _parquet(folder, trained.STATISTICS, len(vocabulary))
+    return GeneStatistics.read(trained.found(folder, trained.STATISTICS), vocabulary)
+
+
+def _parquet(folder: Path, name: str, most: int) -> pa.Table:
+    """A table as it is stored, repeated texts once: one that is much larger inside than outside is refused unread."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        n_rows = pq.read_metadata(trained.found(folder, name)).num_rows
+        about = pq.read_metadata(trained.found(folder, name))
+        n_bytes = sum(about.row_group(number).total_byte_size for number in range(about.num_row_groups))
+        if about.num_rows > most or n_bytes > most * MOST_BYTES:
+            raise trained.damaged(folder, name, f"it claims {counted(about.num_rows, 'row')} in {size(n_bytes)}")
+        columns = about.schema.to_arrow_schema().names
+        return pq.read_table(trained.found(folder, name), read_dictionary=columns)
     except (OSError, pa.ArrowException) as error:
         raise trained.damaged(folder, name, str(error)) from None
-    if not fewest <= n_rows <= most:
-        raise trained.damaged(folder, name, f"it has {counted(n_rows, 'row')}")
