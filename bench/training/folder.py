@@ -266,12 +266,18 @@ def _vocabulary(folder: Path) -> Vocabulary:
     import pyarrow as pa
 
     table = _parquet(folder, trained.VOCABULARY, MOST_GENES)
-    if table.num_columns != 1 or not pa.types.is_dictionary(table.schema.types[0]):
-        raise trained.damaged(folder, trained.VOCABULARY, "it is not one column of names")
-    n_names = sum(len(chunk.dictionary) for chunk in table.column(0).chunks)
-    if n_names < table.num_rows:
-        raise trained.damaged(folder, trained.VOCABULARY, f"its {table.num_rows:,} rows hold fewer names")
+    if not all(pa.types.is_dictionary(kind) for kind in table.schema.types):
+        raise trained.damaged(folder, trained.VOCABULARY, "it does not hold columns of names")
+    for column in table.columns:
+        if sum(len(chunk.dictionary) for chunk in column.chunks) < sum(map(_filled, column.chunks)):
+            raise trained.damaged(folder, trained.VOCABULARY, f"its {table.num_rows:,} rows hold fewer names")
     return Vocabulary.read(trained.found(folder, trained.VOCABULARY))
+
+
+def _filled(chunk: pa.DictionaryArray) -> int:
+    """Rows that are not empty: what genes are called otherwise is not known of each."""
+    empty = chunk.dictionary.index("").as_py()
+    return len(chunk) - int(np.count_nonzero(chunk.indices.to_numpy(zero_copy_only=False) == empty))
 
 
 def _statistics(folder: Path, vocabulary: Vocabulary) -> GeneStatistics | None:
