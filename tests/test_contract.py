@@ -17,9 +17,8 @@ from bench.config import as_dict, build, describe
 from bench.conformance.declared import HEAVY
 from bench.specs import ModelSpec, TaskSpec, load_target
 from bench.training.command import Verb
-from bench.training.configure import configured, names
+from bench.training.configure import command_of, configured, names
 from bench.training.options import OptimConfig, TrainerConfig
-from bench.training.request import command_of
 
 FOUND = catalogue()
 MODELS = list(FOUND.models)

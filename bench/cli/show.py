@@ -43,9 +43,7 @@ def show(
         tables.print_rows([_file_row(f) for f in remote], title="files")
     tables.print_rows(options(spec), title={"model": "--set", "task": "--task-set", "dataset": "--data-set"}[kind])
     for verb, trains in training(spec).items():
-        typer.echo(f"bench {verb}: {trains['summary']}")
-        typer.echo(f"configurations:  {', '.join(trains['configs']) or 'none'}")
-        tables.print_rows(trains["options"], title=f"bench {verb} --set")
+        _print_training(verb, trains)
 
 
 def facts(spec: Any) -> dict[str, Any]:
@@ -93,8 +91,7 @@ def training(spec: Any) -> dict[str, dict[str, Any]]:
     """For each verb that trains a model: what it does, its named configurations, and its options by section."""
     if not isinstance(spec, ModelSpec) or not spec.commands:
         return {}
-    from bench.training.configure import configured, names
-    from bench.training.request import command_of
+    from bench.training.configure import command_of, configured, names
 
     found = {verb: command_of(spec, verb) for verb in get_args(Verb) if verb in spec.commands}
     return {
@@ -110,6 +107,18 @@ def training(spec: Any) -> dict[str, dict[str, Any]]:
         }
         for verb, command in found.items()
     }
+
+
+def _print_training(verb: str, trains: dict[str, Any]) -> None:
+    """Lines as they are given to `--set`; as a table, a hundred options would take longer than all else."""
+    configs = [f"{name} (default)" if name == trains["default"] else name for name in trains["configs"]]
+    left = [f"{row['name']}={row['default']}" for row in trains["options"]]
+    width = max(map(len, left))
+    typer.echo(f"bench {verb}: {trains['summary']}")
+    typer.echo(f"  --config {' | '.join(configs) or 'FILE'}")
+    typer.echo("  --set")
+    for text, row in zip(left, trains["options"], strict=True):
+        typer.echo(f"    {text:{width}}  {row['help']} ({row['type']})")
 
 
 def _metric_row(metric: Any) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""From what was written to typed options: defaults, over them a configuration, over that single settings."""
+"""What a model offers to train it, and from what was written to its typed options.
+
+Defaults, over them a configuration, over that single settings.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import config
+from bench.catalogue import catalogue
 from bench.errors import BadInput, unknown
-from bench.training.command import TrainingCommand
+from bench.specs import ModelSpec, load_target
+from bench.training.command import TrainingCommand, Verb
 
 SEED = "seed"
 ABOUT = "about"
@@ -33,6 +38,26 @@ class Configured:
     seed: int
     sections: Mapping[str, Any]
     """Section -> its options, an instance of the dataclass that the command names."""
+
+
+def command_of(spec: ModelSpec, verb: Verb) -> TrainingCommand:
+    """A model's command of training.
+
+    Raises
+    ------
+    BadInput
+        If it has none: with the models that have one; or if its plugin names something else.
+    """
+    if verb not in spec.commands:
+        able = [model.name for model in catalogue().models if verb in model.commands]
+        raise BadInput(f"model {spec.name} has no {verb}; models that have one: {', '.join(able) or 'none'}.")
+    command = load_target(spec.commands[verb])
+    if not isinstance(command, TrainingCommand):
+        raise BadInput(
+            f"model {spec.name}: {spec.commands[verb]!r} is a {type(command).__name__}, not a TrainingCommand;"
+            " mend its plugin."
+        )
+    return command
 
 
 def configured(

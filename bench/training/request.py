@@ -11,10 +11,10 @@ from typing import Any, Literal, get_args
 from bench.capabilities import Weights
 from bench.catalogue import catalogue, unmet
 from bench.errors import BadInput, unknown
-from bench.specs import ModelSpec, load_target
+from bench.specs import load_target
 from bench.training import begun, loggers
 from bench.training.command import Device, Training, TrainingCommand, Verb
-from bench.training.configure import configured
+from bench.training.configure import command_of, configured
 from bench.training.fitted import Fitted
 from bench.weights.trained import is_trained
 from bench.wording import counted, listed
@@ -89,26 +89,6 @@ def checked(request: Request, here: bool = True) -> Checked:
     if here:
         _require_devices(request)
     return Checked(command, training)
-
-
-def command_of(spec: ModelSpec, verb: Verb) -> TrainingCommand:
-    """A model's command of training.
-
-    Raises
-    ------
-    BadInput
-        If it has none: with the models that have one; or if its plugin names something else.
-    """
-    if verb not in spec.commands:
-        able = [model.name for model in catalogue().models if verb in model.commands]
-        raise BadInput(f"model {spec.name} has no {verb}; models that have one: {', '.join(able) or 'none'}.")
-    command = load_target(spec.commands[verb])
-    if not isinstance(command, TrainingCommand):
-        raise BadInput(
-            f"model {spec.name}: {spec.commands[verb]!r} is a {type(command).__name__}, not a TrainingCommand;"
-            " mend its plugin."
-        )
-    return command
 
 
 def first_process() -> bool:

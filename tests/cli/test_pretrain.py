@@ -161,8 +161,8 @@ def test_no_training_framework_is_loaded_to_find_a_mistake(trainees: Path, tmp_p
 def test_show_prints_what_can_be_set(trained: Trained) -> None:
     shown = trained("show model bag").stdout
     assert "bench pretrain: a bag of genes that predicts counts" in shown
-    assert "configurations:  quick" in shown
-    assert re.search(r"model\.width +int +6 +of a cell's vector", shown)  # as the default configuration has it
+    assert "  --config quick (default)\n" in shown
+    assert re.search(r" model\.width=6 +of a cell's vector \(int\)\n", shown)  # as the default configuration has it
     training = json.loads(trained("show model bag --json").stdout)["training"]
     assert list(training) == ["pretrain", "finetune"]
     assert training["pretrain"]["configs"] == ["quick"]

@@ -14,7 +14,7 @@ from tests.cli import trainees
 
 from bench.catalogue import Catalogue, Shelf
 from bench.errors import BadInput
-from bench.training import begun, request
+from bench.training import begun, configure, request
 from bench.training.request import Request, checked, first_process
 
 
@@ -29,7 +29,8 @@ def catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
     tasks: Shelf[Any] = Shelf("task")
     tasks.specs["clustering"] = tasks.specs["classification"] = None
     found = Catalogue(models, tasks, Shelf("dataset"), Shelf("command"), ())
-    monkeypatch.setattr(request, "catalogue", lambda: found)
+    for module in (request, configure):
+        monkeypatch.setattr(module, "catalogue", lambda: found)
     monkeypatch.setitem(sys.modules, "trainees", trainees)
     for name in request.RANKS:
         monkeypatch.delenv(name, raising=False)
