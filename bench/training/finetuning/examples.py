@@ -18,7 +18,8 @@ Reader = Callable[[Draw], Any]
 """Makes a batch of cells by their positions, see `bench.training.learner.Backbone.reader`."""
 
 TOGETHER = 8
-"""Batches whose cells are sorted by length among each other: on real blood cells a quarter to a third less padding."""
+"""Batches whose cells are sorted by length among each other, at most: on real blood cells up to a third less padding.
+Of few batches it is an eighth, or the same cells would always come together."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,9 @@ class Learned:
     def _mixed(self, number: int) -> list[np.ndarray]:
         """Rows of the batches of one pass over all cells, in random order."""
         dealt = pieces(self._order(number, 0, len(self._examples.cells)), self._batch_size)
-        starts = range(0, len(dealt), TOGETHER)
-        batches = [batch for start in starts for batch in self._sorted(dealt[start : start + TOGETHER])]
+        together = max(1, min(TOGETHER, len(dealt) // TOGETHER))
+        groups = (dealt[start : start + together] for start in range(0, len(dealt), together))
+        batches = [batch for group in groups for batch in self._sorted(group)]
         return [batches[place] for place in Random(len(batches), self._seed)(number, 0, len(batches))]
 
     def _sorted(self, batches: Sequence[np.ndarray]) -> list[np.ndarray]:

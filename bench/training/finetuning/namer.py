@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 LABEL, GROUP = "cell_type", "group"
 """Columns of `obs` of cells to learn from; the second only where it is known which cells belong together."""
 
+FEWEST_WATCHED = 20
+"""Cells whose loss is worth stopping by; where fewer could be kept, all are learned from for a set number of epochs."""
+
 MakeBackbone = Callable[["ad.AnnData"], "Backbone"]
 """Makes a pretrained model anew; one without weights learns from the cells which genes there are, and nothing else."""
 
@@ -36,7 +39,7 @@ class CellNamer:
     """A pretrained model that is fine-tuned to name cells: `bench.capabilities.PredictsLabels`.
 
     Labels are `obs["cell_type"]`; cells without one teach nothing. Where there is `obs["group"]`, whole groups are
-    kept to stop by (see `bench.heads.validation_cut`).
+    kept to stop by (see `bench.heads.validation_cut`); where hardly a cell can be spared, none.
 
     Parameters
     ----------
@@ -111,6 +114,8 @@ class CellNamer:
         watched = np.zeros(len(rows), dtype=bool)
         if self.config.validation:
             watched = validation_cut(labels, groups, self._seed, self.config.validation)
+        if watched.sum() < FEWEST_WATCHED:
+            watched[:] = False
         return Lesson(cells, rows, codes, watched, tuple(map(str, classes)))
 
     def learn(self, lesson: Lesson) -> None:
