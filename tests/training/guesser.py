@@ -83,13 +83,13 @@ def training_of(file: Path, out: Path, **asked: Any) -> Training:
     return Training("guesser", "pretrain", (str(file),), out, config, **{"loggers": ("csv",), **asked})
 
 
-def train(file: Path, out: Path, learner: Any = None, **asked: Any) -> Fitted:
-    """Train a guesser that begins with weights of the seed."""
+def train(file: Path, out: Path, learner: Any = None, *, dropout: float = 0.2, **asked: Any) -> Fitted:
+    """Train a guesser that begins with weights of the seed, or another learner."""
     options = asked.pop("data", {})
     training = training_of(file, out, **asked)
     data = data_of(file, training.seed, **options)
     rng.seed(training.seed)
-    learner = Guesser(len(data.vocabulary)) if learner is None else learner
+    learner = Guesser(len(data.vocabulary), dropout) if learner is None else learner
     sections = {name: as_dict(section) for name, section in training.config.items()}
     card = Card("guesser", "1", "pretrain", training.seed, sections, data.vocabulary)
     return fit(training, cast(Any, learner), data, card)
