@@ -191,7 +191,8 @@ def _sketches(
 ) -> Fingerprints:
     """Fingerprints of the rows of a matrix with named columns."""
     genes, places = _order(gene_hashes(names))
-    blocks = [_block(places, longest, csr, *rows) for rows in row_blocks(csr[0])]
+    rows = [(0, 0), *row_blocks(csr[0])]  # there may be none
+    blocks = [_block(places, longest, csr, start, stop) for start, stop in rows]
     lengths, found, numbers = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return Fingerprints(name, kind, genes, longest, offsets, found, numbers, seen)
