@@ -157,7 +157,7 @@ SESSIONS: dict[str, Session] = {
         plugins=("hazards",),
     ),
     "genes": Session(
-        "run --model symbols,ids,either --set ids.known=2 --task clustering --dataset x.h5ad",
+        "run --model symbols,ids,strange --set ids.known=2 --task clustering --dataset x.h5ad",
         make=edited(lambda data: setattr(data, "var_names", [f"ENSG{i:011d}" for i in range(60)])),
         plugins=("readers",),
     ),
@@ -253,7 +253,7 @@ ROWS: dict[int, tuple[Row, ...]] = {
     14: (Row("odd", ("1 repeated cell names made unique (first: 'cell0')",)),),
     15: (Row("genes", ("model symbols needs gene symbols", "Ensembl ids (100")),),
     16: (Row("genes", ("only 3", "of 60 genes", "known to ids")),),
-    17: (Row("genes", ("none of 60 genes (first: 'ENSG00000000000') is among the 60 that either knows",)),),
+    17: (Row("genes", ("none of 60 genes (first: 'ENSG00000000000') is among the 60 that strange knows",)),),
     18: (Row("normalised", ("X is not integer counts (min 0, max", "non-integer", "--layer")),),
     19: (Row("negative", ("X has 1 negative values (first: cell 'cell5', gene 'GENE9')",)),),
     20: (

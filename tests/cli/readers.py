@@ -13,9 +13,9 @@ EMBEDS = frozenset({Cap.EMBEDS_CELLS})
 
 @dataclass(frozen=True)
 class Config:
-    """How many genes it knows."""
+    """How many genes of the data it knows, of the sixty it reads."""
 
-    known: int = option(60, "genes GENE0 to GENE(known - 1), or their ids")
+    known: int = option(60, "genes GENE0 to GENE(known - 1), or their ids", low=0, high=60)
 
 
 @hookimpl
@@ -25,6 +25,7 @@ def bench_models() -> list[ModelSpec]:
         _model("symbols", gene_ids="symbol", vocabulary="readers:symbols"),
         _model("ids", gene_ids="ensembl", vocabulary="readers:ids"),
         _model("either", vocabulary="readers:symbols"),
+        _model("strange", gene_ids="ensembl", vocabulary="readers:strange_ids"),
         _model("any-symbols", gene_ids="symbol"),
         _model("mousy", gene_ids="symbol", vocabulary="readers:symbols", species=frozenset({"mouse"})),
         _model("weighted", vocabulary="readers:symbols", weights=WeightsSpec("Ten numbers.", source="a friend")),
@@ -39,11 +40,15 @@ def _model(name: str, **fields: object) -> ModelSpec:
 
 
 def symbols(config, *, weights, species):
-    return frozenset(f"GENE{i}" for i in range(config.known))
+    return frozenset(f"GENE{i if i < config.known else i + 1000}" for i in range(60))
 
 
 def ids(config, *, weights, species):
-    return frozenset(f"ENSG{i:011d}" for i in range(config.known))
+    return frozenset(f"ENSG{i if i < config.known else i + 1000:011d}" for i in range(60))
+
+
+def strange_ids(config, *, weights, species):
+    return frozenset(f"ENSG{i + 1000:011d}" for i in range(60))
 
 
 def a_list(config, *, weights, species):

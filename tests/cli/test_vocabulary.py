@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import pytest
 from tests.cli.conftest import Bench
 from tests.cli.sites import install
 from tests.cli.test_bad_input import cells
+
+import bench as api
+from bench.catalogue import catalogue
+from bench.errors import BadInput
+from bench.runs import record as records
 
 BAD_INPUT = 2
 IDS = [f"ENSG{i:011d}" for i in range(60)]
@@ -91,13 +99,45 @@ REFUSED: dict[str, tuple[str, Callable[[ad.AnnData], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_refused(bench: Bench, readers: Path, tmp_path: Path, case: str) -> None:
-    model, change, message = REFUSED[case]
+@pytest.fixture
+def here(readers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process knows the readers: starting `bench` for each case would cost a minute."""
+    monkeypatch.syspath_prepend(readers)
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache"))
+    catalogue.cache_clear()
+    yield
+    sys.modules.pop("readers", None)
+    catalogue.cache_clear()
+
+
+def written(change: Callable[[ad.AnnData], None], folder: Path) -> Path:
+    """A file of 60 genes, changed."""
     data = cells()
     change(data)
-    data.write_h5ad(tmp_path / "x.h5ad")
-    command = f"run --task clustering --dataset x.h5ad --model {model}"
+    data.write_h5ad(folder / "x.h5ad")
+    return folder / "x.h5ad"
+
+
+def asked(words: str) -> dict[str, Any]:
+    """`MODEL --OPTION KEY=VALUE` as Python says it."""
+    model, *options = words.split()
+    pairs = zip(options[::2], options[1::2], strict=True)
+    return {"model": model} | {name.strip("-").replace("-", "_"): dict([pair.split("=")]) for name, pair in pairs}
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(tmp_path: Path, case: str) -> None:
+    words, change, message = REFUSED[case]
+    with pytest.raises(BadInput, match=re.escape(message)):
+        api.run(task="clustering", dataset=written(change, tmp_path), results=tmp_path / "results", **asked(words))
+
+
+@pytest.mark.parametrize("case", ["few genes known", "a vocabulary that fails"])
+def test_refused_at_the_command_line(bench: Bench, readers: Path, tmp_path: Path, case: str) -> None:
+    words, change, message = REFUSED[case]
+    written(change, tmp_path)
+    command = f"run --task clustering --dataset x.h5ad --model {words}"
     answer = bench(*command.split(), cwd=tmp_path, plugins=[readers])
     assert message in answer.stderr
     assert answer.returncode == BAD_INPUT
@@ -116,19 +156,15 @@ SUITED: dict[str, tuple[str, Callable[[ad.AnnData], None]]] = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("case", SUITED)
-def test_suited(bench: Bench, readers: Path, tmp_path: Path, case: str) -> None:
-    model, change = SUITED[case]
-    data = cells()
-    change(data)
-    data.write_h5ad(tmp_path / "x.h5ad")
-    command = f"run --task clustering --dataset x.h5ad --json --model {model}"
-    answer = bench(*command.split(), cwd=tmp_path, plugins=[readers])
-    assert answer.returncode == 0, answer.stderr
-    (run,) = json.loads(answer.stdout)["runs"]
-    assert run["status"] == "ok"
-    assert not any("knows" in notice for notice in run["provenance"]["dataset"]["notices"])
+def test_suited(tmp_path: Path, case: str) -> None:
+    words, change = SUITED[case]
+    file, results = written(change, tmp_path), tmp_path / "results"
+    api.run(task="clustering", dataset=file, results=results, executor="inline", **asked(words))
+    (record,) = (records.read(path) for path in results.glob("records/*/*.json"))
+    assert record["status"] == "ok"
+    assert not any("knows" in notice for notice in record["dataset"]["notices"])
 
 
 def test_half_of_the_genes_is_a_notice_of_that_model_alone(bench: Bench, readers: Path, tmp_path: Path) -> None:
