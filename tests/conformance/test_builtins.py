@@ -16,7 +16,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "scanvi": {"max_epochs": 3, "label_epochs": 2},
 }
 """Training long enough to be examined, not to be good."""
-SLOW = {"scvi", "scanvi", "integration", "celltypist", "scanorama", "xgboost"}
+SLOW = {"scvi", "scvi-pretrained", "scanvi", "integration", "celltypist", "scanorama", "xgboost"}
 """Those that take seconds to import or to compile."""
 INSTALLED = [*catalogue().models, *catalogue().tasks]
 

@@ -13,6 +13,8 @@ import torch
 from torch.distributions import NegativeBinomial, Poisson
 
 from bench import config
+from bench.conformance.examine import requested
+from bench.conformance.request import rows
 from bench.data.cells.dense import DenseBatch
 from bench.data.cells.module import CellDataModule
 from bench.data.cells.options import DataConfig, PanelConfig
@@ -195,6 +197,11 @@ class TestEmbedding:
         known = panel_of(read_card(folder, ("mae-mlp",)), folder).names
         with pytest.raises(BadInput, match=r"these cells: only 0 of 5 genes .* are among the 200 of the vocabulary"):
             ours.embed(asked[:, np.flatnonzero(~asked.var_names.isin(known))[:5]].copy())
+
+    @pytest.mark.slow
+    def test_it_passes_the_kit(self, folder: Path) -> None:
+        found = list(rows(requested("mae-mlp", "model", {}, str(folder), 0, "cpu"), {}))
+        assert {row.check: row.found for row in found if row.result != "ok"} == {}
 
     def test_folders_of_other_models_and_widths_are_refused(self, folder: Path) -> None:
         with pytest.raises(BadInput, match="holds a trained mae-mlp, not ours; give a folder of that"):
