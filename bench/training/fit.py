@@ -204,6 +204,7 @@ def _write(run: _Run, card: Card) -> None:
         cells_seen=spent.cells,
         val_loss=best.loss if best else None,
         wall_s=spent.wall_s,
+        throughput=spent.throughput,
     )
     unseen = parts.test if parts else None
     prints = [*fingerprints.of_dataset(data.dataset, unseen), *folder.fingerprints_before(training.weights)]

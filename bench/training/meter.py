@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from bench.training.provenance import Throughput
 from bench.training.stream import Streamed
 
 KEY = "meter"
@@ -23,8 +24,10 @@ class Spent:
 
     cells: int = 0
     """Seen by all devices, each time counts."""
+    timed_cells: int = 0
+    """Those of steps that were timed: all but the first, in which programs are loaded and worker processes start."""
     steps_s: float = 0.0
-    """Seconds in steps, from asking for a batch to the end of the step: no validation, no checkpoint."""
+    """Seconds in these steps, from asking for a batch to the end of the step: no validation, no checkpoint."""
     waited_s: float = 0.0
     """Of these, until the batch was there."""
     wall_s: float = 0.0
@@ -32,13 +35,24 @@ class Spent:
     peak_bytes: int = 0
     """Most memory at a time: on a GPU of its tensors, else of this process."""
 
+    @property
+    def throughput(self) -> Throughput | None:
+        """For the provenance; None where no step was timed."""
+        if not self.steps_s:
+            return None
+        return {
+            "cells_per_second": self.timed_cells / self.steps_s,
+            "data_wait": self.waited_s / self.steps_s,
+            "peak_bytes": self.peak_bytes,
+        }
+
 
 class Meter(Callback):
     """Measures a training. On a GPU a step seems done once it is handed over; over many steps that evens out."""
 
     def __init__(self, stream: Streamed) -> None:
         self.spent = Spent()
-        self._data, self._waited = stream, 0.0
+        self._data, self._waited, self._warm = stream, 0.0, False
         self._since = time.perf_counter()
         self._last = Spent()
 
@@ -50,18 +64,20 @@ class Meter(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count a batch."""
-        stream, spent = self._data.stream, self.spent
-        spent.cells += cells_of(batch) * trainer.world_size
-        spent.steps_s += time.perf_counter() - stream.asked
-        spent.waited_s += stream.waited - self._waited
-        self._waited = stream.waited
+        stream, spent, cells = self._data.stream, self.spent, cells_of(batch) * trainer.world_size
+        spent.cells += cells
+        if self._warm:
+            spent.timed_cells += cells
+            spent.steps_s += time.perf_counter() - stream.asked
+            spent.waited_s += stream.waited - self._waited
+        self._waited, self._warm = stream.waited, True
 
-    def speed(self) -> float:
-        """Cells per second of steps since the last reading."""
+    def speed(self) -> float | None:
+        """Cells per second of steps since the last reading; None where none was timed."""
         last, spent = self._last, self.spent
         self._last = Spent(**asdict(spent))
         seconds = spent.steps_s - last.steps_s
-        return (spent.cells - last.cells) / seconds if seconds else 0.0
+        return (spent.timed_cells - last.timed_cells) / seconds if seconds else None
 
     def update(self) -> Spent:
         """What was spent until now."""

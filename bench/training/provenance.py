@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from bench import environment
 from bench.conform import checker
@@ -32,6 +32,16 @@ class DataFile(TypedDict):
     """sha256 of its content and of how it was read."""
     cells: int
     genes: int
+
+
+class Throughput(TypedDict):
+    """How fast a training was, of steps alone: no validation, no checkpoint."""
+
+    cells_per_second: float
+    data_wait: float
+    """Share of the time that was waited for batches."""
+    peak_bytes: int
+    """Most memory at a time: on a GPU of its tensors, else of the process."""
 
 
 class Trained(TypedDict):
@@ -59,6 +69,8 @@ class Trained(TypedDict):
     val_loss: float | None
     """The best; None where there was no validation."""
     wall_s: float
+    throughput: NotRequired[Throughput]
+    """Of a pretraining."""
     created: str
     """UTC, ISO 8601."""
     environment: dict[str, Any]
@@ -86,6 +98,7 @@ def describe(
     cells_seen: int,
     val_loss: float | None,
     wall_s: float,
+    throughput: Throughput | None = None,
 ) -> Provenance:
     """The provenance of a training that has ended, after that of the weights it began with.
 
@@ -97,7 +110,7 @@ def describe(
         What it was trained on.
     parts
         How the cells were divided; None: all were trained on.
-    steps, epochs, cells_seen, val_loss, wall_s
+    steps, epochs, cells_seen, val_loss, wall_s, throughput
         See `Trained`.
     """
     n_cells = sum(store.n_cells for store in stores)
@@ -119,6 +132,8 @@ def describe(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         environment=environment.describe(training.device),
     )
+    if throughput is not None:
+        own["throughput"] = throughput
     return Provenance(format=FORMAT, trainings=[*_before(training.weights), own], files={})
 
 

@@ -33,7 +33,7 @@ class Recorder(Callback):
         """Means of the last line, by part."""
         self.validated: dict[str, float] = {}
         """Means of the last validation."""
-        self.speed = 0.0
+        self.speed: float | None = None
         """Cells per second at the last line."""
 
     def on_train_batch_end(
@@ -79,8 +79,8 @@ class Recorder(Callback):
         return self.validated.get(TOTAL)
 
     def _state(self, trainer: Trainer) -> dict[str, float]:
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        return {"lr": rate, "cells": self._meter.spent.cells, "cells_per_second": self.speed}
+        found = {"lr": trainer.optimizers[0].param_groups[0]["lr"], "cells": self._meter.spent.cells}
+        return found if self.speed is None else found | {"cells_per_second": self.speed}
 
     def _write(self, step: int, values: dict[str, float]) -> None:
         for log in self.logs:

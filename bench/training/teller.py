@@ -64,8 +64,8 @@ class Teller(Callback):
     def _say(self, trainer: Trainer) -> None:
         if not trainer.is_global_zero:
             return
-        speed = f"{self._recorder.speed:,.0f} cells/s"
-        text = f"step {trainer.global_step:,} of {self._config.max_steps:,}: {self._losses()}, {speed}"
+        speed = "" if self._recorder.speed is None else f", {self._recorder.speed:,.0f} cells/s"
+        text = f"step {trainer.global_step:,} of {self._config.max_steps:,}: {self._losses()}{speed}"
         if self._bar is not None:
             self._bar.console.print(text, markup=False)
         else:

@@ -39,6 +39,10 @@ def test_a_training_leaves_a_trained_model(file: Path, tmp_path: Path) -> None:
     (told,) = provenance.read(tmp_path)["trainings"]
     data = data_of(file)
     assert (told["steps"], told["cells_seen"], told["epochs"]) == (20, 20 * 64, 20 * 64 / len(data.parts.train))
+    measured = told["throughput"]
+    assert 0 < measured["data_wait"] < 1
+    assert measured["cells_per_second"] * told["wall_s"] > told["cells_seen"], "steps are part of the time"
+    assert measured["peak_bytes"] > 10**7
     assert fitted.best is not None
     assert told["val_loss"] == fitted.best.loss
     there = {path.name for path in tmp_path.iterdir()}
