@@ -16,7 +16,7 @@ from bench.training.folder import Card, read_card
 PANEL = "panel"
 """In `Card.extra`: positions in the vocabulary, from first to last, as text: `"0-17,19,25-3000"`."""
 
-_TEXT = re.compile(r"\d{1,9}(-\d{1,9})?(,\d{1,9}(-\d{1,9})?)*")
+_TEXT = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})?(,[0-9]{1,9}(-[0-9]{1,9})?)*")
 
 
 def written(positions: np.ndarray) -> str:
