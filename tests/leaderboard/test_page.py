@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from record_factory import METRICS, failure, make_record, metric, score, scores, write_all
+from record_factory import METRICS, contaminated, failure, make_record, metric, score, scores, write_all
 
 from bench.errors import BadInput
 from bench.runs.record import Record
@@ -150,6 +150,28 @@ def test_suspects_untrained_weights_and_simulated_data_are_marked(tmp_path: Path
     for said in ("suspect: nmi is not better than shuffled", "untrained weights", "semi-simulated", "optimistic split"):
         assert said in text
     assert "random cells: donors on both sides" in text
+
+
+def test_contamination_is_told_shown_last_and_never_bold(tmp_path: Path) -> None:
+    best = {"nmi": 0.99, "ari": 0.8, "ilisi": 0.99, "error": 0.0}
+    training = {"model": "net", "verb": "pretrain", "files": ["kang", "zheng"], "cells": 14_261, "steps": 100}
+    seen = make_record(best, model__name="seen", model__trained_on=[training], **contaminated(5, 1000, "kang"))
+    text = page(tmp_path, seen, make_record(), make_record(dataset__name="zheng", dataset__identity="z"))
+    assert "contaminated, not ranked: 5 of 1,000 scored cells were in the training data (kang)" in text
+    assert "pretrained on kang, zheng: 14,261 cells, 100 steps" in text
+    exam = text[text.index('id="exam-1"') :]
+    assert exam.index("pca") < exam.index("seen")
+    assert not [number for number in re.findall(r'<strong><data value="([\d.]+)"', exam) if number == "0.99"]
+    overall = Table(text[text.index('id="overall"') : text.index('id="exam-1"')])
+    assert overall.row("pca")[1] == "1"
+    assert overall.row("seen")[1:3] == ["–", "not ranked"]
+    assert any("contaminated" in cell for cell in overall.row("seen"))
+
+
+def test_weights_are_told_apart_where_a_model_has_several(tmp_path: Path) -> None:
+    own = [make_record(model__weights="own", model__weights_sha256=letter * 64) for letter in "ab"]
+    text = page(tmp_path, *own)
+    assert text.count("(weights aaaaaaaa") == text.count("(weights bbbbbbbb") == 1
 
 
 def test_parts_have_a_table_of_their_own(tmp_path: Path) -> None:

@@ -60,6 +60,17 @@ def make_record(values: Mapping[str, float | None] | None = None, **changes: Any
     return record  # type: ignore[return-value]
 
 
+def contaminated(seen: int, scored: int, *files: str) -> dict[str, Any]:
+    """The two fields of a record of a model that has seen scored cells, as changes for `make_record`."""
+    held = [{"name": name, "cells": 1000, "genes": 500, "seen": seen, "scored_seen": seen} for name in files]
+    part = {"trained": 1000, "cells": scored, "seen": seen, "kept": 0, "scored": scored, "scored_seen": seen}
+    reason = f"{seen:,} of {scored:,} scored cells were in the training data ({', '.join(files)})"
+    return {
+        "contamination": {**part, "comparable": 1.0, "files": held, "problem": ""},
+        "flags": [{"kind": "contaminated", "reason": reason}],
+    }
+
+
 def failure(status: str = "failed", message: str = "it broke", **changes: Any) -> records.Record:
     """A record of an attempt that gave no score."""
     error = {"kind": "ValueError", "message": message, "bad_input": False, "log_tail": ["line"]}

@@ -61,8 +61,20 @@ def records(draw: st.DrawFn) -> dict[str, Any]:
         scores=rows,
         controls=draw(st.dictionaries(TEXT.filter(bool), st.just([score(names[0], 0.5)]), max_size=2)),
         flags=[{"kind": "suspect", "reason": draw(TEXT)}],
+        contamination=draw(st.none() | st.builds(_contamination, st.integers(0, 2**40), st.floats(0, 1), TEXT)),
+        model__trained_on=draw(st.lists(st.builds(_training, TEXT, st.integers(0, 2**40)), max_size=2)),
     )
     return dict(record)
+
+
+def _contamination(n: int, share: float, text: str) -> dict[str, Any]:
+    counts = dict.fromkeys(("trained", "cells", "seen", "kept", "scored", "scored_seen"), n)
+    file = {"name": text, "cells": n, "genes": n, "seen": n, "scored_seen": n}
+    return {**counts, "comparable": share, "files": [file], "problem": text}
+
+
+def _training(text: str, n: int) -> dict[str, Any]:
+    return {"model": text, "verb": text, "files": [text], "cells": n, "steps": n}
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -94,6 +106,8 @@ def test_record_to_query_is_lossless(made: list[dict[str, Any]]) -> None:
             )
             assert run["model_config"] == record["model"]["config"]
             assert run["flags"] == record["flags"]
+            assert run["contamination"] == record["contamination"]
+            assert run["trained_on"] == record["model"]["trained_on"]
             assert run.definition.aggregate == record["task"]["aggregate"]
             bounds = [(m["name"], m["higher_is_better"], m["upper"]) for m in record["task"]["metrics"]]
             assert [(m.name, m.higher_is_better, m.upper) for m in run.definition.metrics] == bounds
@@ -142,6 +156,8 @@ def test_the_table_and_the_document_agree(tmp_path: Path) -> None:
         ({"task__metrics": [{"name": "nmi"}]}, "task.metrics"),
         ({"task__metrics": [metric("nmi"), metric("nmi")]}, "task.metrics names nmi twice"),
         ({"split": {**SPLIT, "by": 3}}, "split.by is int, not text"),
+        ({"contamination": {"seen": 1}}, r"contamination\.cells is missing"),
+        ({"model__trained_on": [{"model": "x"}]}, r"model\.trained_on\[0\]\.cells is missing"),
         ({"environment": {"x": 1e400}}, "Infinity is not allowed"),
         ({"run_id": "another"}, "belongs at records/an/another.1.json"),
     ],
@@ -155,6 +171,20 @@ def test_a_record_with_wrong_types_is_refused_by_place(tmp_path: Path, changes: 
     path.write_text(json.dumps(record))
     with pytest.raises(ValueError, match=reason):
         load(path)
+
+
+def test_records_from_before_contamination_was_computed_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "records" / "ab" / "abc.1.json"
+    path.parent.mkdir(parents=True)
+    record: dict[str, Any] = dict(make_record(run_id="abc"))
+    del record["contamination"], record["model"]["trained_on"]
+    path.write_text(json.dumps(record))
+    store = Store(tmp_path)
+    assert store.sync().skipped == []
+    (run,) = visible(store)
+    assert (run["contamination"], run["contaminated"], run["trained_on"]) == (None, False, [])
+    (document,) = queries.documents(store)["runs"]
+    assert (document["contamination"], document["trained_on"]) == (None, [])
 
 
 def test_what_a_later_version_adds_is_no_obstacle(tmp_path: Path) -> None:

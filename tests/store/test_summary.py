@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from record_factory import failure, make_record, metric, score, scores, write_all
+from record_factory import contaminated, failure, make_record, metric, score, scores, write_all
 
 from bench.runs.record import Record
 from bench.store.exam import Entry, Exam
@@ -250,6 +250,49 @@ def test_optimistic_splits_never_count(tmp_path: Path) -> None:
 )
 def test_only_known_weights_are_ranked(tmp_path: Path, weights: str, ranked: int | None) -> None:
     assert standings(tmp_path, make_record(model__weights=weights))["pca"].rank == ranked
+
+
+def test_what_was_trained_on_scored_cells_is_shown_last_and_not_ranked(tmp_path: Path) -> None:
+    best = {"nmi": 0.99, "ari": 0.8, "ilisi": 0.99, "error": 0.0}
+    (exam,) = exams(
+        tmp_path, make_record(best, model__name="seen", **contaminated(5, 100, "kang")), make_record(model__name="new")
+    )
+    (overall,) = rank([exam])
+    assert {s.entry.model: s.rank for s in overall.standings} == {"new": 1, "seen": None}
+    assert [entry.model for entry in exam.tracks[0].entries] == ["new", "seen"]
+    assert entries(exam)["seen"].contaminated == ("5 of 100 scored cells were in the training data (kang)",)
+    assert entries(exam)["seen"].flags == ()
+
+
+def test_contamination_is_added_up_over_folds_and_not_over_seeds(tmp_path: Path) -> None:
+    (exam,) = exams(
+        tmp_path,
+        donor("d1", 0.5, **contaminated(1, 10, "a")),
+        donor("d1", 0.5, seed=1, **contaminated(1, 10, "a")),
+        donor("d2", 0.5, **contaminated(20, 1000, "a", "b")),
+        donor("d3", 0.5, contamination=contaminated(0, 5)["contamination"]),
+    )
+    assert entries(exam)["pca"].contaminated == ("21 of 1,015 scored cells were in the training data (a, b)",)
+
+
+def test_what_is_declared_is_said_once(tmp_path: Path) -> None:
+    flags = [{"kind": "contaminated", "reason": "kang2018 was among its training data (declared, not computed)"}]
+    (exam,) = exams(tmp_path, donor("d1", 0.5, flags=flags), donor("d2", 0.5, flags=flags))
+    assert entries(exam)["pca"].contaminated == (flags[0]["reason"],)
+
+
+def test_one_model_with_two_weights_is_two(tmp_path: Path) -> None:
+    """The exam of one weights must not complete the rank of the other."""
+    (overall,) = rank(
+        exams(
+            tmp_path,
+            make_record(model__weights="own", model__weights_sha256="a" * 64),
+            make_record(model__weights="own", model__weights_sha256="b" * 64),
+            donor("d1", 0.6, model__weights="own", model__weights_sha256="b" * 64),
+        )
+    )
+    found = [(s.rank, [e and e.weights_sha256[0] for e in s.entries]) for s in overall.standings]
+    assert found == [(1, ["b", "b"]), (None, [None, "a"])]
 
 
 def test_bridges_are_ranked_apart(tmp_path: Path) -> None:
