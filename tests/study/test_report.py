@@ -45,6 +45,7 @@ def test_few_donors_decide_nothing(copied: Path) -> None:
     assert "**Yes**" not in text
 
 
+@pytest.mark.slow
 def test_the_same_records_make_the_same_page_and_figures(copied: Path) -> None:
     for name in ("study.toml", "ablations.toml"):
         keep_study(copied / name, lambda name: SKILL.get(name, 0.0))

@@ -45,11 +45,16 @@ def intervals(path: Path, bars: Sequence[Bar], x_label: str) -> None:
 
 def curves(path: Path, lines: Mapping[str, Mapping[str, Estimate]], x_label: str, y_label: str) -> None:
     """One line per name over common positions, evenly spaced, with intervals where there are any."""
-    with _figure(path, 7.2, 4.4) as axes:
+    with _figure(path, 7.2, 5.2) as axes:
         positions = list(dict.fromkeys(x for line in lines.values() for x in line))
         for number, (label, line) in enumerate(lines.items()):
             xs = [positions.index(x) + 0.06 * (number - len(lines) / 2) for x in line]
-            style: dict[str, Any] = {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)]}
+            again, kind = divmod(number, len(PALETTE))
+            style: dict[str, Any] = {
+                "color": PALETTE[kind],
+                "marker": MARKERS[kind],
+                "linestyle": "--" if again else "-",
+            }
             axes.plot(xs, [found.mean for found in line.values()], linewidth=1.2, markersize=4, label=label, **style)
             for x, found in zip(xs, line.values(), strict=True):
                 if found.low is not None and found.high is not None:
@@ -57,7 +62,7 @@ def curves(path: Path, lines: Mapping[str, Mapping[str, Estimate]], x_label: str
         axes.set_xticks(range(len(positions)), positions)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
-        axes.legend(fontsize=7, frameon=False, loc="lower right")
+        axes.get_figure().legend(fontsize=7, frameon=False, loc="outside lower center", ncols=2)  # type: ignore[union-attr]
 
 
 def groups(path: Path, bars: Sequence[Bar], x_label: str) -> None:

@@ -10,11 +10,11 @@ from bench_study.paired import Estimate
 NONE = "–"
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table, numbers to the right of the first column."""
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> list[str]:
+    """Lines of a table; so many columns of words, then numbers."""
     if not rows:
         return ["(not run)", ""]
-    rule = ["---", *["---:"] * (len(header) - 1)]
+    rule = ["---"] * words + ["---:"] * (len(header) - words)
     return [*("| " + " | ".join(cells) + " |" for cells in (header, rule, *rows)), ""]
 
 

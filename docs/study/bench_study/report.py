@@ -69,7 +69,8 @@ def draw(kept: Kept, folder: Path) -> None:
     others = [entry for entry in ranked(kept, exam) if entry is not against]
     bars = [Bar(e.label, found) for e in others if (found := difference(kept.values(e, exam, MAIN), base))]
     figures.intervals(folder / "differences.svg", bars, f"macro-F1 minus that of: {against.label}")
-    lines = {entry.label: curve(kept, entry, exam) for entry in ranked(kept, exam)}
+    asked = {name for question in kept.study.comparisons for name in (question.entry, question.against)}
+    lines = {entry.label: curve(kept, entry, exam) for entry in ranked(kept, exam) if entry.name in asked}
     figures.curves(folder / "few-shot.svg", lines, "labelled cells per type", "macro-F1")
 
 
@@ -212,11 +213,11 @@ def _files(used: bool) -> Callable[[Kept], list[str]]:
     """A table of the files that were, or were not, pretrained on."""
 
     def row(file: CorpusFile) -> list[str]:
-        return [f"`{file.file}`", file.study, f"{file.cells:,}", f"{file.genes:,}", file.why]
+        return [f"`{file.file}`", file.study, file.why, f"{file.cells:,}", f"{file.genes:,}"]
 
     def table(kept: Kept) -> list[str]:
         rows = [row(file) for file in corpus(kept.study.folder) if file.use == used]
-        return markdown.table(("file", "study", "cells", "genes", "why"), rows)
+        return markdown.table(("file", "study", "why", "cells", "genes"), rows, words=3)
 
     return table
 
@@ -229,7 +230,7 @@ def _labels(name: str) -> Callable[[Kept], list[str]]:
             rows = [
                 [r["label"], r["becomes"] or "left out", r["why"] or ""] for r in csv.DictReader(file, delimiter="\t")
             ]
-        return markdown.table((name.replace("_", " "), "becomes", "why"), rows)
+        return markdown.table((name.replace("_", " "), "becomes", "why"), rows, words=3)
 
     return table
 
