@@ -5,6 +5,9 @@ bottom-k sketch (Broder 1997, https://doi.org/10.1109/SEQUEN.1997.666900; Cohen 
 https://doi.org/10.1145/1281100.1281133). The order is that of a hash of the gene's name. So the fingerprint says of
 every gene up to its last one what the cell's count is, 0 included, and two files can be compared on the genes that both
 have measured, whatever other genes they have.
+
+Fingerprints are data: they hold counts of 48 to 256 genes of every cell. Whoever may not pass the cells on takes
+`fingerprints.npz` out of the folder of the model before passing that on; its weights then count as unverified.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Overlap:
     """Share, 0 to 1, of pairs of cells that have enough genes to be compared."""
 
 
-class Cells:
+class Sought:
     """Cells of a test set, known whole (see `bench.data.fingerprints.of_anndata`), to be looked for in many files."""
 
     def __init__(self, prints: Fingerprints) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bench.data.fingerprints import Fingerprints
-    from bench.data.overlap import Cells
+    from bench.data.overlap import Sought
 
 ENOUGH = 0.9
 """Share of pairs of cells that must be comparable for the absence of shared cells to mean something."""
@@ -100,7 +100,7 @@ class _Search:
 
         self._cells, self._scored = cells, scored
         self._seen, self._kept = np.zeros((2, cells.n_obs), dtype=bool)
-        self._by_kind: dict[str, Cells] = {}
+        self._by_kind: dict[str, Sought] = {}
         self._files: list[SeenFile] = []
         self._trained, self._compared = 0, 0.0
         self.problem = ""
@@ -139,10 +139,10 @@ class _Search:
             problem=self.problem,
         )
 
-    def _whole(self, prints: Fingerprints) -> Cells:
+    def _whole(self, prints: Fingerprints) -> Sought:
         from bench.data.fingerprints import of_anndata
-        from bench.data.overlap import Cells
+        from bench.data.overlap import Sought
 
         if prints.kind not in self._by_kind:
-            self._by_kind[prints.kind] = Cells(of_anndata(self._cells, "", prints.kind, whole=True))
+            self._by_kind[prints.kind] = Sought(of_anndata(self._cells, "", prints.kind, whole=True))
         return self._by_kind[prints.kind]

@@ -16,7 +16,7 @@ from scipy import sparse
 from bench.data import canonical, fingerprints
 from bench.data.files import describe
 from bench.data.fingerprints import Fingerprints
-from bench.data.overlap import FEWEST, Cells, Overlap
+from bench.data.overlap import FEWEST, Overlap, Sought
 
 N_GENES = 400
 NAMES = np.array([f"GENE{k}" for k in range(N_GENES)])
@@ -41,7 +41,7 @@ def expressed(cells: ad.AnnData) -> np.ndarray:
 
 
 def looked_for(cells: ad.AnnData, file: Fingerprints) -> Overlap:
-    return Cells(fingerprints.of_anndata(cells, "", "symbol", whole=True)).overlap(file)
+    return Sought(fingerprints.of_anndata(cells, "", "symbol", whole=True)).overlap(file)
 
 
 def shortened(cells: ad.AnnData, longest: int, seen: np.ndarray | None = None) -> Fingerprints:
@@ -136,9 +136,9 @@ def test_names_of_another_kind_cannot_be_compared() -> None:
     by_id = cells.copy()
     by_id.var["ensembl_id"] = [f"ENSG{k:011d}" for k in range(N_GENES)]
     prints = fingerprints.of_anndata(by_id, "file", "ensembl")
-    found = Cells(fingerprints.of_anndata(cells, "", "ensembl", whole=True)).overlap(prints)
+    found = Sought(fingerprints.of_anndata(cells, "", "ensembl", whole=True)).overlap(prints)
     assert (found.genes, found.comparable, found.seen.any()) == (0, 0.0, False)
-    assert Cells(fingerprints.of_anndata(by_id, "", "ensembl", whole=True)).overlap(prints).seen.all()
+    assert Sought(fingerprints.of_anndata(by_id, "", "ensembl", whole=True)).overlap(prints).seen.all()
 
 
 def test_nothing_is_in_nothing() -> None:
@@ -170,7 +170,7 @@ def test_shared_cells_of_real_studies_are_exactly_those_of_the_same_barcode(shar
     known = {name: set(barcodes(shared, name)) for name in KANG}
     shares = set()
     for name in KANG:
-        cells = Cells(fingerprints.of_anndata(data[name], name, "symbol", whole=True))
+        cells = Sought(fingerprints.of_anndata(data[name], name, "symbol", whole=True))
         for other in data:
             found = cells.overlap(shortened(data[other], 48))
             truth = [other in known and cell in known[other] for cell in barcodes(shared, name)]

@@ -151,6 +151,13 @@ def test_every_file_is_compared_with_what_was_written(cells: CellDataset, tmp_pa
         folder.read_card(out, ["ours"])
 
 
+def test_fingerprints_which_tell_of_the_data_may_be_taken_away(cells: CellDataset, tmp_path: Path) -> None:
+    out = written(cells, tmp_path / "out")
+    (out / trained.FINGERPRINTS).unlink()
+    assert folder.read_card(out, ["ours"]).seed == 7
+    assert folder.fingerprints_before(out) == []
+
+
 def unsigned(cells: CellDataset, out: Path) -> Path:
     """A folder whose files nobody vouches for."""
     written(cells, out)
