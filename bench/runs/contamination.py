@@ -66,7 +66,7 @@ def flags(
         return [{"kind": "contaminated", "reason": seen_in_training(found["scored_seen"], found["scored"], files)}]
     if found["problem"] or found["comparable"] < ENOUGH:
         why = found["problem"] or (
-            f"{percent(found['comparable'])} of the pairs of cells have enough genes that both have measured"
+            f"only {percent(found['comparable'])} of the pairs of cells have enough genes that both have measured"
         )
         return [{"kind": "unchecked", "reason": f"scored cells may have been in the training data: {why}"}]
     return []

@@ -120,7 +120,7 @@ def test_names_of_another_kind_are_said_not_to_be_comparable(train: Callable[...
     assert found is not None
     assert found["comparable"] == 0
     (said,) = reasons(found)
-    assert said.startswith("unchecked: scored cells may have been in the training data: 0 % of the pairs of cells")
+    assert said.startswith("unchecked: scored cells may have been in the training data: only 0 % of the pairs of cells")
 
 
 def test_fingerprints_that_are_damaged_or_of_another_training_are_said(train: Callable[..., Path]) -> None:
