@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PLUGIN_ROOTS = ("models", "tasks", "datasets", "leaderboard")
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"bench.specs", "bench.errors", "bench.atomic", "bench.metrics", "bench.wording"}),
+    frozenset({"bench.specs", "bench.errors", "bench.atomic", "bench.metrics", "bench.wording"})
+    | frozenset({"bench.environment", "bench.conform"}),
     frozenset({"bench.hookspecs", "bench.capabilities", "bench.config", "bench.data", "bench.heads"})
     | frozenset({"bench.downloads", "bench.genes", "bench.weights"}),
     frozenset({"bench.catalogue", "bench.tasks", "bench.answers", "bench.transductive", "bench.training"}),
