@@ -46,6 +46,10 @@ class ScviTrainer(TrainerConfig):
     precision: Literal["auto", "32-true", "bf16-mixed"] = option("32-true", "auto: bf16-mixed on a GPU, else 32-true")
     clip: float = option(0.0, "longest gradient, larger ones are scaled down; 0: as they are", low=0)
 
+    def __post_init__(self) -> None:
+        if self.compile:
+            raise ValueError("compile=true is not for scVI, whose module of scvi-tools draws and scores by itself.")
+
 
 @dataclass(frozen=True)
 class ScviOptim(OptimConfig):

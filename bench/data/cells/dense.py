@@ -89,10 +89,7 @@ class DenseCollator:
         counts = np.zeros((len(cells), len(self.panel)), dtype=np.float32)
         kernels.spread(cells.offsets, cells.genes, cells.counts, self._columns, counts)
         stores = np.searchsorted(self._starts, cells.cells, side="right") - 1
-        scored = self._scored(cells, stores) if self._masked[1] else None
-        hidden = scored if self._all_measured else ~self._measured[stores]
-        if scored is not None and hidden is not None and hidden is not scored:
-            hidden = hidden | scored
+        hidden, scored = self._hidden(cells, stores)
         codes = {name: stores if name == STORE else cells.codes[name] for name in self._names}
         return DenseBatch(
             cells=torch.from_numpy(cells.cells),
@@ -103,11 +100,19 @@ class DenseCollator:
             codes={name: torch.from_numpy(numbers) for name, numbers in codes.items()},
         )
 
-    def _scored(self, cells: Cells, stores: np.ndarray) -> np.ndarray:
+    def _hidden(self, cells: Cells, stores: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Genes not to be seen, and those of them that are masked, bool (B, G); None where there are none."""
+        unmeasured = None if self._all_measured else ~self._measured[stores]
+        if not self._masked[1]:
+            return unmeasured, None
+        masked = self._mask(cells, stores)
+        return masked if unmeasured is None else unmeasured | masked, masked
+
+    def _mask(self, cells: Cells, stores: np.ndarray) -> np.ndarray:
         """Genes to mask, bool (B, G)."""
         starts, shares = np.empty_like(cells.keys), np.empty(len(cells))
         kernels.starts_of(cells.keys, self._seed, 0, starts)
         kernels.shares_of(starts, kernels.SHARE, *self._masked, shares)
-        scored = np.zeros((len(cells), len(self.panel)), dtype=bool)
-        kernels.mask_columns(starts, shares, stores, self._measured, scored)
-        return scored
+        masked = np.zeros((len(cells), len(self.panel)), dtype=bool)
+        kernels.mask_columns(starts, shares, stores, self._measured, masked)
+        return masked
