@@ -11,6 +11,9 @@ from bench_study import outline
 from bench_study.steps import Places, write_sets
 
 from bench.data import canonical, layout
+from bench.data.files import describe
+from bench.data.fingerprints import of_anndata
+from bench.data.overlap import Sought
 from bench.data.sets import describe_set
 from bench_classification.plugin import ClassificationConfig
 from bench_classification.task import Classification
@@ -56,6 +59,24 @@ def test_every_file_at_hand_was_considered_and_is_what_the_table_says(study_fold
         assert found.n_obs == file.cells, file.file
         assert len(ad.read_h5ad(path, backed="r").var) == file.genes, file.file
         assert studies.setdefault(found.study, file.study) == file.study, f"{file.file} is of {found.study}"
+
+
+def cells(path: Path) -> ad.AnnData:
+    return canonical.load(describe(path, obs={}, options={"unlabelled": "keep", "duplicate_genes": "first"}))
+
+
+@pytest.mark.slow
+def test_no_cell_that_is_asked_about_is_in_the_corpus(study_folder: Path, shared: Path) -> None:
+    asked = ["pbmc_kang_ctrl_8donors.h5ad", "pbmc_zheng_facs.h5ad", "bmmc_cite.rna.h5ad", "bmmc_multiome.rna.h5ad"]
+    sought = [Sought(of_anndata(cells(shared / "data" / name), name, "symbol", whole=True)) for name in asked]
+    for file in (file for file in outline.corpus(study_folder) if file.use):
+        prints = of_anndata(cells(shared / "data" / file.file), file.file, "symbol")
+        for of in sought:
+            found = of.overlap(prints)
+            assert not found.seen.any(), file.file
+            assert found.comparable > 0.9, file.file
+    same_study = of_anndata(cells(shared / "data" / "pbmc_kang_ifnb_2000.h5ad"), "ifnb", "symbol")
+    assert sought[0].overlap(same_study).seen.sum() > 900  # what the corpus leaves out would have been found
 
 
 def test_one_study_is_learned_from_and_the_other_asked_about(

@@ -72,6 +72,7 @@ def test_tables_hold_every_entry_and_control_best_first(copied: Path) -> None:
     assert labels[-2:] == [study.entry("ours-pretrained").label, "*(majority)*"]
     assert "| 3.4 M | 2.1 min |" in section(text, "What it costs")
     assert "in none of" in section(text, "What was pretrained")
+    assert "at least 95 % could" in section(text, "What was pretrained")
     assert text.count("\n| PCA (50) |") == 2  # clustering and integration, without the probe
 
 
@@ -80,7 +81,7 @@ def test_a_contaminated_run_is_told_of(copied: Path) -> None:
     records, _ = measures.kept_files(copied / "study.toml")
     flag = '"flags": [{"kind": "contaminated", "reason": "7 of 9 scored cells were trained on"}]'
     records.write_text(records.read_text().replace('"flags": []', flag))
-    assert "**Contaminated**: 7 of 9 scored cells were trained on." in page(copied)
+    assert "not known not to be**: 7 of 9 scored cells were trained on." in page(copied)
 
 
 def test_two_runs_for_one_row_are_refused(copied: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bench.atomic import replacing
-from bench.wording import counted
+from bench.wording import counted, percent
 from bench_study import ablations as of_ablations
 from bench_study import figures, markdown
 from bench_study.figures import Bar
@@ -101,16 +101,19 @@ def answer(kept: Kept, exam: Exam, comparison: Comparison) -> str:
 
 
 def contamination(kept: Kept) -> str:
-    """What the runs themselves found of test cells in the pretraining data."""
+    """What the runs themselves found of test cells in the pretraining data, by fingerprints of cells."""
     runs = [run for run in kept.runs if run.ok and run["weights_sha256"]]
-    reasons = sorted({flag["reason"] for run in runs for flag in run["flags"] if flag["kind"] == "contaminated"})
-    if reasons:
-        return f"**Contaminated**: {'; '.join(reasons)}."
-    if not runs:
-        return "No run with pretrained weights is kept."
+    told = sorted({f["reason"] for run in runs for f in run["flags"] if f["kind"] in ("contaminated", "unchecked")})
+    if told:
+        return f"**Contaminated, or not known not to be**: {'; '.join(told)}."
+    found = [run["contamination"] for run in runs if run["contamination"]]
+    if not found:
+        return "Nothing is known of test cells in the pretraining data: no run with pretrained weights is kept."
+    comparable = percent(min(one["comparable"] for one in found))
     return (
-        "Whether a scored cell was in the pretraining data is computed in every run, by fingerprints of cells: in none"
-        f" of {counted(len(runs), 'run')} with pretrained weights was there one."
+        "Whether scored cells were in the pretraining data is computed in every run, by fingerprints of cells: in none"
+        f" of {counted(len(found), 'run')} with pretrained weights was there one, and of the pairs of cells at least"
+        f" {comparable} could be compared."
     )
 
 
