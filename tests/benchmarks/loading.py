@@ -9,7 +9,7 @@
 
 Batches of 64 cells, the file in the page cache, loaders in turn, medians of several times. First, each loader gives
 every cell once, and it is seen that they give the same counts. Memory is that which no file backs (RssAnon) while
-ours, padded, gives 30,000 cells, in processes of their own, of all cells and of a fifth.
+ours, padded, gives cells (`--watched`), in processes of their own, of all cells and of a fifth.
 """
 
 from __future__ import annotations
@@ -50,8 +50,6 @@ GOALS = {"ours, ragged": 250_000, "ours, padded": 80_000}
 TIMES_SCDATASET = 5
 MOST_GROWTH = 2**24
 """Bytes by which memory may differ between few and many cells."""
-REMEMBERED = 30_000
-"""Cells loaded while memory is watched."""
 
 
 @dataclass(frozen=True)
@@ -184,21 +182,22 @@ def anonymous_memory() -> int:
     return int(re.search(r"RssAnon:\s+(\d+) kB", text)[1]) * 1024  # type: ignore[index]
 
 
-def watch_memory(path: Path) -> int:
-    """Highest anonymous memory, in bytes, while cells are loaded."""
+def watch_memory(path: Path, cells: int) -> int:
+    """Highest anonymous memory, in bytes, while so many cells are loaded."""
     highest, seen = 0, 0
-    while seen < REMEMBERED:
+    while seen < cells:
         for batch in padded(path).epoch():
             seen += len(batch.cells)
             highest = max(highest, anonymous_memory())
-            if seen >= REMEMBERED:
+            if seen >= cells:
                 break
     return highest
 
 
-def memory_elsewhere(path: Path) -> int:
+def memory_elsewhere(path: Path, cells: int) -> int:
     """The same in a process of its own."""
-    command = [sys.executable, __file__, "--folder", str(path.parent), "--watch-memory", str(path)]
+    asked = ["--folder", str(path.parent), "--watched", str(cells), "--watch-memory", str(path)]
+    command = [sys.executable, __file__, *asked]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -244,13 +243,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "bench-synthetic")
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.5, help="CPU time for each loader, each time")
+    parser.add_argument("--watched", type=int, default=30_000, help="cells loaded while memory is watched")
     parser.add_argument("--watch-memory", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     warnings.simplefilter("ignore")  # AnnCollection is experimental, and says so
     torch.set_num_threads(1)
     os.environ["BENCH_CACHE_DIR"] = str(asked.folder.absolute())
     if asked.watch_memory:
-        print(watch_memory(asked.watch_memory))
+        print(watch_memory(asked.watch_memory, asked.watched))
         return
     path, fifth = (synthetic.h5ad(asked.folder.absolute(), n) for n in (asked.cells, asked.cells // 5))
     store_of(fifth)
@@ -262,7 +262,8 @@ def main() -> None:
         f"{cells:,} cells, all loaders give the same counts; {platform.processor() or platform.machine()}, {versions}"
     )
     rates = speed(loaders, asked.times, asked.seconds)
-    print("\n".join(_describe(rates, (memory_elsewhere(fifth), memory_elsewhere(path)))))
+    few, many = (memory_elsewhere(file, asked.watched) for file in (fifth, path))
+    print("\n".join(_describe(rates, (few, many))))
 
 
 if __name__ == "__main__":

@@ -24,8 +24,10 @@ COMMANDS = {
     "classification": ["--model", "pca,logreg,mlp,knn", "--task", "classification", *CURVE, "--executor", "inline"],
     "a process per run": ["--model", "pca", "--task", "clustering", "--seed", "3", "--jobs", "2"],
     "integration": ["--model", "pca,hvg,combat,harmony", "--task", "integration", "--executor", "inline"],
-    "scVI": ["--model", "scvi,scanvi", "--set", "max_epochs=2", "--task", "clustering", "--executor", "inline"],
-    "a probe on scVI": ["--model", "scvi", "--set", "max_epochs=1", "--task", "classification", *CURVE],
+    "scVI": [
+        *("--model", "scvi,scanvi", "--set", "max_epochs=2", "--task", "clustering,classification", *CURVE),
+        *("--executor", "inline"),
+    ],
 }
 CHECKOUT = {"git sha", "git dirty"}
 """Somebody may work on the source tree while this runs."""
