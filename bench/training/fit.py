@@ -61,8 +61,8 @@ def fit(training: Training, learner: Learner, data: LightningDataModule, card: C
         If a person did not wait for the step to end; the last checkpoint is as it was.
     """
     loggers.require(training.loggers)
-    run = _Run(training, learner, data)
     with explained(training.out), quiet():
+        run = _Run(training, learner, data)
         run.train()
         if run.is_first and run.ending.why != "interrupted":
             _write(run, card)
@@ -143,8 +143,7 @@ def _begin(training: Training, is_first: bool) -> int:
         return int(look(training.out / begun.LAST)["global_step"])
     if is_first:  # other processes come when the first one has begun
         begun.require_free(training)
-        with explained(training.out):
-            begun.note(training)
+        begun.note(training)
     return 0
 
 

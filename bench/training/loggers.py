@@ -113,7 +113,13 @@ class WandbLog:
         mode = "offline" if os.environ.get("BENCH_OFFLINE") == "1" else None
         note = folder / "wandb-run"
         known = note.read_text(encoding="utf-8").strip() if step and note.exists() else None
-        self._run: Any = wandb.init(project="bench", dir=str(folder), id=known, resume="allow", mode=mode)
+        try:
+            self._run: Any = wandb.init(project="bench", dir=str(folder), id=known, resume="allow", mode=mode)
+        except wandb.Error as error:
+            said = str(error).partition(". ")[0]
+            raise BadInput(
+                f"--logger wandb: {said}; call wandb login, or set BENCH_OFFLINE=1, or leave it out."
+            ) from None
         note.write_text(self._run.id, encoding="utf-8")
 
     def write(self, step: int, values: Mapping[str, float]) -> None:

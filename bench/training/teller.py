@@ -39,8 +39,8 @@ class Teller(Callback):
         """Move the bar; without validations, tell of a checkpoint."""
         if self._bar is not None:
             self._bar.update(0, completed=trainer.global_step, description=self._losses())
-        every = self._config.checkpoint_every
-        if not trainer.enable_validation and ends_step(trainer, batch_idx) and trainer.global_step % every == 0:
+        due = ends_step(trainer, batch_idx) and trainer.global_step % self._config.checkpoint_every == 0
+        if due and not sum(trainer.num_val_batches):
             self._say(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

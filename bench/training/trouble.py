@@ -67,9 +67,11 @@ def _no_memory() -> BenchError:
 def _disk(error: OSError, out: Path) -> BenchError | None:
     left = f"{out / LAST} is whole" if (out / LAST).exists() else "no checkpoint was written yet"
     if error.errno in _FULL:
-        free = shown(shutil.disk_usage(out).free)
-        said = error.strerror or "it is full"
-        return BenchError(f"no room in {out}: {said}, {free} are free; free some and go on with --resume ({left}).")
+        standing = next(path for path in (out, *out.absolute().parents) if path.exists())
+        free = shown(shutil.disk_usage(standing).free)
+        return BenchError(
+            f"no room in {out}: {error.strerror}, {free} are free; free some and go on with --resume ({left})."
+        )
     if error.filename and Path(str(error.filename)).is_relative_to(out):
         return BadInput(f"cannot write {error.filename}: {error.strerror}; see to the disk and permissions ({left}).")
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -30,17 +31,21 @@ def test_two_processes_learn_what_one_does_and_go_on_bit_for_bit(file: Path, tmp
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    processes = []
+    processes, pipe = [], subprocess.PIPE
     for rank in ("0", "1"):
         of_torchrun = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "GROUP_RANK": "0"}
         environment = {**os.environ, **of_torchrun, "RANK": rank, "LOCAL_RANK": rank, "TORCHELASTIC_RUN_ID": "x"}
         environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
         command = [sys.executable, Path(__file__).with_name("two.py"), str(file), str(tmp_path)]
-        processes.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
-    told = [process.communicate()[1] for process in processes]
+        processes.append(subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True))
+    printed, told = zip(*(process.communicate() for process in processes), strict=True)
     assert [process.returncode for process in processes] == [0, 0], "\n".join(told)
     assert "validated" in told[0]
     assert "validated" not in told[1], "only the first process speaks"
+    for lines in map(str.splitlines, printed):
+        assert lines[0] == "interrupted 3", "both stop after the step in which one got a signal"
+        assert re.match(r"training stopped at step 3 \(epoch 0; pbmc rows .*\): depth is nan\. ", lines[1])
+    assert printed[0] == printed[1], "both name the cells of the one that saw it"
 
     train(file, tmp_path / "one", dropout=0.0, trainer=STEPS)
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
