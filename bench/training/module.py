@@ -66,6 +66,13 @@ class TrainingModule(LightningModule):
         summed = self.trainer.strategy.reduce(tensor.clone(), reduce_op="sum")
         return cast(Tensor, summed)
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Have the data looked at before the weights: those of other genes or categories would only not fit."""
+        data = cast(Any, self.trainer).datamodule
+        state = checkpoint.get(type(data).__qualname__)
+        if state is not None:
+            data.load_state_dict(state)
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; its rate is set before each step."""
         return adamw(self, self.optim)
