@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import threading
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.turns import LIBRARIES, Turns, take_one_core
+from threadpoolctl import threadpool_info
 
 WAIT_S = 0.1
 
@@ -77,6 +79,15 @@ def test_a_failing_test_makes_room_too(tmp_path: Path) -> None:
     after = Test(tmp_path)
     assert after.runs.wait(10)
     after.end()
+
+
+def test_nothing_imported_numpy_before_it_was_told_how_many_threads_to_use() -> None:
+    asked = int(os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    import numpy  # noqa: F401 - brings its own
+
+    pools = [pool["num_threads"] for pool in threadpool_info() if pool["internal_api"] == "openblas"]
+    assert pools
+    assert max(pools) <= asked
 
 
 def test_one_core_is_taken_unless_told_otherwise() -> None:
