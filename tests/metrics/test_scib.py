@@ -63,8 +63,8 @@ def library(x: np.ndarray, labels: np.ndarray, batches: np.ndarray, before: np.n
 
 @pytest.mark.slow
 def test_every_metric_equals_the_library_on_real_cells(kang) -> None:
-    """Four types, one of them rare: the library compiles for each."""
-    cells = kang.some(1200, ["B cells", "NK cells", "CD14+ Monocytes", "Megakaryocytes"])
+    """Three types, one of them rare: the library compiles for each."""
+    cells = kang.some(900, ["B cells", "CD14+ Monocytes", "Megakaryocytes"])
     x = cells.x + np.random.default_rng(1).normal(size=cells.x.shape).astype(np.float32)
     ours = values(x, cells.labels, cells.batches, cells.x)
     theirs = library(x, cells.labels, cells.batches, cells.x)

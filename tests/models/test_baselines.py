@@ -136,28 +136,36 @@ def _squared_distances(vectors: np.ndarray) -> np.ndarray:
     return ((vectors[first] - vectors[second]) ** 2).sum(axis=1)
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.fixture(scope="module", params=CLASSIFIERS)
+def name(request: pytest.FixtureRequest) -> str:
+    """A classifier; its tests run one after the other, so that they can share a fitted one."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def learned(name: str, pbmc: ad.AnnData) -> Any:
+    """It has seen one half of the cells."""
+    return fitted(name, halves(pbmc)[0])
+
+
 class TestClassifiers:
-    def test_types_are_recognised(self, name: str, pbmc: ad.AnnData) -> None:
+    def test_types_are_recognised(self, learned: Any, pbmc: ad.AnnData) -> None:
         train, test = halves(pbmc)
-        predicted = fitted(name, train).predict(test)
+        predicted = learned.predict(test)
         assert list(predicted.index) == list(test.obs_names)
         assert list(predicted.columns) == sorted(train.obs["cell_type"].unique())
         np.testing.assert_allclose(predicted.sum(axis=1), 1)
         assert accuracy(predicted, test) > 0.7  # the majority type is 34 % of the cells
 
-    def test_same_seed_same_bits(self, name: str, pbmc: ad.AnnData) -> None:
+    def test_same_seed_same_bits(self, name: str, learned: Any, pbmc: ad.AnnData) -> None:
         train, test = halves(pbmc)
-        pd.testing.assert_frame_equal(
-            fitted(name, train, seed=5).predict(test), fitted(name, train, seed=5).predict(test), check_exact=True
-        )
+        pd.testing.assert_frame_equal(fitted(name, train).predict(test), learned.predict(test), check_exact=True)
 
-    def test_a_cell_does_not_depend_on_the_others(self, name: str, pbmc: ad.AnnData) -> None:
-        train, test = halves(pbmc)
-        model = fitted(name, train)
+    def test_a_cell_does_not_depend_on_the_others(self, learned: Any, pbmc: ad.AnnData) -> None:
+        _, test = halves(pbmc)
         order = np.random.default_rng(0).permutation(test.n_obs)[:60]
         pd.testing.assert_frame_equal(
-            model.predict(test[order]), model.predict(test).iloc[order], check_exact=False, atol=1e-5
+            learned.predict(test[order]), learned.predict(test).iloc[order], check_exact=False, atol=1e-5
         )
 
     def test_unlabelled_cells_are_no_class(self, name: str, pbmc: ad.AnnData) -> None:
@@ -169,12 +177,11 @@ class TestClassifiers:
         assert list(predicted.columns) == sorted({label for label in labels if label is not None})
         assert accuracy(predicted, test) > 0.6
 
-    def test_labels_of_the_cells_to_predict_are_not_read(self, name: str, pbmc: ad.AnnData) -> None:
-        train, test = halves(pbmc)
-        model = fitted(name, train)
+    def test_labels_of_the_cells_to_predict_are_not_read(self, learned: Any, pbmc: ad.AnnData) -> None:
+        _, test = halves(pbmc)
         blind = test.copy()
         blind.obs = pd.DataFrame(index=test.obs_names)
-        pd.testing.assert_frame_equal(model.predict(test), model.predict(blind))
+        pd.testing.assert_frame_equal(learned.predict(test), learned.predict(blind))
 
     def test_one_cell_per_type_is_enough(self, name: str, pbmc: ad.AnnData) -> None:
         train, test = halves(pbmc)
@@ -185,10 +192,11 @@ class TestClassifiers:
         assert predicted.shape == (test.n_obs, shots.n_obs)
 
     def test_input_is_left_alone(self, name: str, pbmc: ad.AnnData) -> None:
-        cells = pbmc.copy()
+        cells, _ = halves(pbmc)
+        before = cells.copy()
         fitted(name, cells).predict(cells)
-        assert same_counts(cells, pbmc)
-        pd.testing.assert_frame_equal(cells.obs, pbmc.obs)
+        assert same_counts(cells, before)
+        pd.testing.assert_frame_equal(cells.obs, before.obs)
 
     def test_cells_without_labels_are_refused(self, name: str, pbmc: ad.AnnData) -> None:
         cells = pbmc.copy()

@@ -186,8 +186,8 @@ def test_types_too_rare_for_random_folds_are_named_and_can_be_left_out(blood, ma
 
 @pytest.mark.slow
 def test_blood_of_an_unseen_donor(shared: Path, make_task) -> None:
-    """12,261 cells of 8 donors: logistic regression on all genes recognises most cells of another donor."""
-    cells = ad.read_h5ad(shared / "data" / "pbmc_kang_ctrl_8donors.h5ad")
+    """6,131 cells of 8 donors: logistic regression on all genes recognises most cells of another donor."""
+    cells = ad.read_h5ad(shared / "data" / "pbmc_kang_ctrl_8donors.h5ad")[::2].copy()
     task = make_task(TASK, shots=(10,))
     folds = task.folds(cells)
     assert len(folds) == 8
@@ -296,7 +296,7 @@ def test_a_split_that_is_none_is_refused(words: tuple, message: str, donors, mak
 @pytest.mark.slow
 def test_a_cheating_model_gains_nothing_from_a_published_split_of_real_donors(shared: Path, make_task) -> None:
     """Kang's 8 donors, 5 / 1 / 2: a model that knows every cell it has seen, by name and counts, is at chance."""
-    cells = ad.read_h5ad(shared / "data" / "pbmc_kang_ctrl_8donors.h5ad")
+    cells = ad.read_h5ad(shared / "data" / "pbmc_kang_ctrl_8donors.h5ad")[1::2].copy()
     names = sorted(cells.obs["donor"].astype(str).unique())
     part = dict(zip(names, ["train"] * 5 + ["val"] + ["test"] * 2, strict=True))
     cells.obs["split"] = cells.obs["donor"].astype(str).map(part)
