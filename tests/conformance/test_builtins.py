@@ -14,9 +14,11 @@ from bench.specs import ModelSpec, TaskSpec
 QUICK: dict[str, dict[str, Any]] = {
     "scvi": {"max_epochs": 3},
     "scanvi": {"max_epochs": 3, "label_epochs": 2},
+    "ours": {"size": "nano"},
+    "ours-finetuned": {"size": "nano", "max_epochs": 2, "epoch_steps": 4, "batch_size": 64},
 }
 """Training long enough to be examined, not to be good."""
-SLOW = {"scvi", "scvi-pretrained", "scanvi", "integration", "celltypist", "scanorama", "xgboost"}
+SLOW = {"ours", "scvi", "scvi-pretrained", "scanvi", "integration", "celltypist", "scanorama", "xgboost"}
 """Those that take seconds to import or to compile."""
 INSTALLED = [*catalogue().models, *catalogue().tasks]
 
