@@ -32,6 +32,18 @@ def note(training: Training) -> None:
         temporary.write_text(json.dumps(_told(training), indent=1, ensure_ascii=False), encoding="utf-8")
 
 
+def begun_with(out: Path) -> tuple[int, dict[str, dict[str, Any]]]:
+    """Seed, and the options of each section, of the training in a folder.
+
+    Raises
+    ------
+    BadInput
+        If the note of it is missing or damaged.
+    """
+    found = _read(out / NOTE)
+    return found["seed"], found["config"]
+
+
 def require_free(training: Training) -> None:
     """Refuse to begin where another training stands.
 

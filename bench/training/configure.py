@@ -1,6 +1,7 @@
 """What a model offers to train it, and from what was written to its typed options.
 
-Defaults, over them a configuration, over that single settings.
+Defaults, over them a configuration, over that single settings. A training that is resumed goes on with what it was
+begun with, so that nothing has to be said again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from bench import config
 from bench.catalogue import catalogue
 from bench.errors import BadInput, unknown
 from bench.specs import ModelSpec, load_target
+from bench.training.begun import FREE
 from bench.training.command import TrainingCommand, Verb
 
 SEED = "seed"
@@ -61,7 +63,11 @@ def command_of(spec: ModelSpec, verb: Verb) -> TrainingCommand:
 
 
 def configured(
-    command: TrainingCommand, written: str = "", settings: Mapping[str, Any] | None = None, seed: int | None = None
+    command: TrainingCommand,
+    written: str = "",
+    settings: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    before: tuple[int, Mapping[str, Mapping[str, Any]]] | None = None,
 ) -> Configured:
     """Build the sections of a training: settings win over the configuration, that over the defaults.
 
@@ -75,6 +81,9 @@ def configured(
         `section.option` -> value.
     seed
         Wins over the one of the configuration; None: that one, or 0.
+    before
+        Seed and options of the training that is resumed (see `bench.training.begun`). They are the defaults then; of a
+        configuration all counts but what it says of `trainer`, which only settings change.
 
     Raises
     ------
@@ -82,7 +91,9 @@ def configured(
         With every mistake at once, one a line: unknown configurations, sections and options, wrong types, values out
         of bounds.
     """
-    tables, problems = _tables(command, written or command.default)
+    tables, problems = _tables(command, written or ("" if before else command.default))
+    if before:
+        tables = _resumed(tables, command, *before)
     problems += _set(tables, command, settings or {})
     given = tables.pop(SEED)
     start = _built(Start, given if seed is None else {SEED: seed}, "the training", problems)
@@ -127,6 +138,21 @@ def _tables(command: TrainingCommand, written: str) -> tuple[dict[str, dict[str,
         else:
             tables[name] = dict(content or {})
     return tables, problems
+
+
+def _resumed(
+    tables: Mapping[str, dict[str, Any]],
+    command: TrainingCommand,
+    seed: int,
+    sections: Mapping[str, Mapping[str, Any]],
+) -> dict[str, dict[str, Any]]:
+    """What a training was begun with, as far as this version knows of it, and over that what a configuration sets."""
+    known: dict[str, Mapping[str, Any]] = {
+        name: {option: value for option, value in sections.get(name, {}).items() if option in config.names(cls)}
+        for name, cls in command.sections.items()
+    }
+    said = {**tables, FREE: {}}
+    return {name: {**values, **said[name]} for name, values in (*known.items(), (SEED, {SEED: seed}))}
 
 
 def _read(command: TrainingCommand, written: str) -> dict[str, Any]:

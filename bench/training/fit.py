@@ -140,7 +140,11 @@ def _begin(training: Training, is_first: bool) -> int:
     """Look whether the training can begin, or go on; the step after which it does."""
     if training.resume:
         begun.require_same(training)
-        return int(look(training.out / begun.LAST)["global_step"])
+        step = int(look(training.out / begun.LAST)["global_step"])
+        if is_first:  # what changed of `trainer` holds from here on
+            with explained(training.out):
+                begun.note(training)
+        return step
     if is_first:  # other processes come when the first one has begun
         begun.require_free(training)
         begun.note(training)

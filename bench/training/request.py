@@ -103,10 +103,11 @@ def _training(request: Request, command: TrainingCommand) -> Training:
     for name, number in (("devices", request.devices), ("nodes", request.nodes)):
         if number < 1:
             raise BadInput(f"{name}={number}: a training needs at least 1.")
-    options = configured(command, request.config, request.settings, request.seed)
     loggers.require(request.loggers)
     out = request.out.expanduser().absolute()
-    resumes = request.resume == "yes" or (request.resume == "if-there" and (out / begun.LAST).is_file())
+    stands = request.resume != "no" and (out / begun.LAST).is_file()
+    before = begun.begun_with(out) if stands else None
+    options = configured(command, request.config, request.settings, request.seed, before)
     return Training(
         model=request.model,
         verb=request.verb,
@@ -117,7 +118,7 @@ def _training(request: Request, command: TrainingCommand) -> Training:
         device=request.device,
         devices=request.devices,
         nodes=request.nodes,
-        resume=resumes,
+        resume=stands or request.resume == "yes",
         loggers=request.loggers,
         weights=_weights(request, command),
         task=request.task,

@@ -150,3 +150,12 @@ def test_what_can_be_configured_can_be_set_word_by_word(trainer: TrainerConfig, 
     settings |= {f"model.{name}": str(value) for name, value in asdict(net).items() if name != "columns"}
     found = configured(COMMAND, settings=settings).sections
     assert (found["trainer"], found["model"]) == (trainer, net)
+
+
+def test_a_resumed_training_has_what_it_was_begun_with_but_for_what_is_said(named: TrainingCommand) -> None:
+    before = (4, {"model": {"width": 5, "gone": 1}, "trainer": {"max_steps": 30}, "other": {}})
+    alone = configured(named, before=before)
+    assert (alone.seed, alone.sections["model"].width, alone.sections["trainer"].max_steps) == (4, 5, 30)
+    said = configured(named, "small", {"trainer.patience": "1"}, before=before)
+    assert (said.seed, said.sections["model"].width) == (7, 2)
+    assert (said.sections["trainer"].max_steps, said.sections["trainer"].patience) == (30, 1)

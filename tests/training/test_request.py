@@ -144,6 +144,19 @@ def test_a_training_goes_on_as_what_it_was(interrupted: Request) -> None:
         checked(dataclasses.replace(interrupted, resume="yes", settings={"model.width": "7"}))
 
 
+def test_what_a_training_was_begun_with_need_not_be_said_again(asked: Request) -> None:
+    first = dataclasses.replace(asked, settings={"model.width": "3", "trainer.max_steps": "9"}, seed=5)
+    begun.note(checked(first).training)
+    (asked.out / begun.LAST).touch()
+    again = dataclasses.replace(asked, resume="yes", config="")
+    training = checked(again).training
+    assert (training.config["model"].width, training.config["trainer"].max_steps, training.seed) == (3, 9, 5)
+    longer = dataclasses.replace(again, settings={"trainer.max_steps": "20"})
+    assert checked(longer).training.config["trainer"].max_steps == 20
+    with pytest.raises(BadInput, match="was begun with seed=5, not 4"):
+        checked(dataclasses.replace(again, seed=4))
+
+
 def test_what_came_to_nothing_may_be_begun_again(interrupted: Request) -> None:
     (interrupted.out / begun.LAST).unlink()
     assert not checked(interrupted).training.resume
