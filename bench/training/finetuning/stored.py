@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import sparse
 
 from bench.data.cells.dataset import CellDataset
-from bench.data.cells.vocabulary import Vocabulary
+from bench.data.cells.vocabulary import GeneKind, Vocabulary
 from bench.data.modalities import GENE_EXPRESSION
 from bench.data.splits import GROUP_ROLES
 from bench.errors import BadInput
@@ -65,7 +65,7 @@ def gather(stores: Sequence[CellStore], options: LabelledData) -> Gathered:
     counts = sparse.csr_matrix((read.counts, read.genes, read.offsets), shape=(len(rows), len(vocabulary)))
     counts.sort_indices()
     names = pd.Index([f"{row}" for row in rows], dtype=object)
-    cells = ad.AnnData(counts, obs=pd.DataFrame(columns, index=names), var=_genes(stores, vocabulary))
+    cells = ad.AnnData(counts, obs=pd.DataFrame(columns, index=names), var=_genes(vocabulary))
     return Gathered(cells, rows, dataset, by, (*vocabulary.notices(stores), *dataset.notices))
 
 
@@ -101,14 +101,12 @@ def _place(dataset: CellDataset, position: int) -> tuple[str, int]:
     return dataset.stores[number].name, position - int(dataset.starts[number])
 
 
-def _genes(stores: Sequence[CellStore], vocabulary: Vocabulary) -> pd.DataFrame:
-    """Both names of each gene of a vocabulary, empty where no store has it."""
-    names = {column: np.full(len(vocabulary), "", dtype=object) for column in ("gene_symbol", "ensembl_id")}
-    for store in stores:
-        genes, places = store.genes, vocabulary.remap(store)
-        for column, found in names.items():
-            own = genes[column].to_numpy(dtype=object)[places >= 0]
-            place = places[places >= 0]
-            found[place] = np.where(found[place] == "", own, found[place])
-    index = pd.Index(vocabulary.names, dtype=object)
-    return pd.DataFrame({**names, "feature_types": GENE_EXPRESSION}, index=index, dtype=object)
+def _genes(vocabulary: Vocabulary) -> pd.DataFrame:
+    """Both names of each gene, empty where not known."""
+    by_kind = {vocabulary.kind: vocabulary.names, _other(vocabulary.kind): vocabulary.others or [""] * len(vocabulary)}
+    columns = {"gene_symbol": by_kind["symbol"], "ensembl_id": by_kind["ensembl"], "feature_types": GENE_EXPRESSION}
+    return pd.DataFrame(columns, index=pd.Index(vocabulary.names, dtype=object), dtype=object)
+
+
+def _other(kind: GeneKind) -> GeneKind:
+    return "symbol" if kind == "ensembl" else "ensembl"
