@@ -97,7 +97,6 @@ def _facts(name: str, model: str) -> facts.Facts:
         cells_seen=3200,
         val_loss=1.25,
         wall_s=125.0,
-        cores=2,
         data={"a": 90},
         parts={"train": 80, "val": 10, "test": 0},
         genes=17_000,

@@ -30,7 +30,6 @@ class Facts:
     cells_seen: int
     val_loss: float | None
     wall_s: float
-    cores: int
     data: Mapping[str, int]
     """File -> cells."""
     parts: Mapping[str, int]
@@ -72,7 +71,6 @@ def _facts(name: str, model: str, path: Path) -> Facts:
         cells_seen=last["cells_seen"],
         val_loss=last["val_loss"],
         wall_s=last["wall_s"],
-        cores=last["environment"].get("cores", 0),
         data={file["name"]: file["cells"] for file in last["data"]},
         parts=last["parts"],
         genes=len(card.vocabulary),

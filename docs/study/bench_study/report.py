@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from bench_study import figures, markdown
 from bench_study.figures import Bar
 from bench_study.measures import Kept, shots, sitting
 from bench_study.outline import Comparison, CorpusFile, Entry, Exam, corpus
-from bench_study.paired import LEVEL, Estimate, difference, estimate, verdict
+from bench_study.paired import LEVEL, Estimate, Verdict, difference, estimate, verdict
 
 DONORS, TRANSFER, CLUSTERING, INTEGRATION = "kang", "zheng", "clustering", "integration"
 """Names of the exams that the page is about."""
@@ -25,11 +25,17 @@ MAIN = "macro_f1"
 SCORES = (MAIN, "accuracy", "log_loss")
 CHANCE = ("stratified-random", "majority")
 """Controls that are shown beside the models."""
-ANSWERS = {
+ANSWERS: Mapping[Verdict, str] = {
     "better": "**Yes**",
     "worse": "**No, it is worse**",
     "not distinguishable": "**Not distinguishable**",
     "undecided": "**Not decided**",
+}
+IN_SHORT: Mapping[Verdict, str] = {
+    "better": "better than",
+    "worse": "worse than",
+    "not distinguishable": "not to be told from",
+    "undecided": "not decided against",
 }
 
 
@@ -80,6 +86,7 @@ def values(kept: Kept) -> dict[str, Any]:
     files, failed = corpus(study.folder), len(kept.failed())
     return {
         "answers": [(comparison.question, answer(kept, donors, comparison)) for comparison in study.comparisons],
+        "in_short": [sentence for entry in study.entries for sentence in in_short(kept, donors, entry)],
         "level": f"{LEVEL:.0%}",
         "titles": {exam.name: exam.title for exam in study.exams},
         "reference": study.entry(study.reference).label,
@@ -93,11 +100,26 @@ def values(kept: Kept) -> dict[str, Any]:
 
 def answer(kept: Kept, exam: Exam, comparison: Comparison) -> str:
     """What the scores say to a question, in words."""
-    one, other = (kept.values(kept.study.entry(name), exam, MAIN) for name in (comparison.entry, comparison.against))
-    found = difference(one, other)
+    found = compared(kept, exam, comparison)
     if found is None:
         return "**Not known**: not run."
     return f"{ANSWERS[verdict(found)]}: {markdown.with_interval(found, signed=True)}."
+
+
+def in_short(kept: Kept, exam: Exam, entry: Entry) -> Iterator[str]:
+    """All verdicts on an entry in one sentence, if there is a question about it."""
+    asked = [comparison for comparison in kept.study.comparisons if comparison.entry == entry.name]
+    found = [(f"*{kept.study.entry(c.against).label}*", compared(kept, exam, c)) for c in asked]
+    said = {word: [label for label, gap in found if gap and verdict(gap) == kind] for kind, word in IN_SHORT.items()}
+    parts = [f"{word} {'; '.join(labels)}" for word, labels in said.items() if labels]
+    if parts:
+        yield f"*{entry.label}* is {'; it is '.join(parts)}."
+
+
+def compared(kept: Kept, exam: Exam, comparison: Comparison) -> Estimate | None:
+    """The paired difference that a question is about; None where one of both was not run."""
+    one, other = (kept.values(kept.study.entry(name), exam, MAIN) for name in (comparison.entry, comparison.against))
+    return difference(one, other)
 
 
 def contamination(kept: Kept) -> str:

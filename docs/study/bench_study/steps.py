@@ -151,7 +151,7 @@ def _run(exam: Exam, entries: Sequence[Entry], places: Places) -> Step:
     command = [places.bench, "run", "--model", ",".join(models), "--task", exam.task]
     command += ["--dataset", places.filled(exam.dataset), "--results", str(places.results)]
     jobs = min(exam.jobs, places.cores)
-    command += ["--seed", str(entries[0].seed), "--jobs", str(jobs)]
+    command += ["--seed", str(entries[0].seed), "--jobs", str(jobs), "--retry-failed"]
     command += _options("--obs", exam.obs)
     command += _options("--set", {f"{e.model}.{k}": value for e in entries for k, value in e.set.items()})
     command += ["--task-set", f"probe={on_top}"] if (on_top := probe(entries[0], exam)) else []
