@@ -54,52 +54,77 @@ def one_thread() -> Any:
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(scope="module")
+def whole(_pbmc: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a training of 20 steps without a stop."""
+    out, threads = tmp_path_factory.mktemp("whole"), torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCH_CACHE_DIR", str(_pbmc.with_name("cache")))
+        torch.set_num_threads(1)
+        train(_pbmc, out)
+        torch.set_num_threads(threads)
+    return out
+
+
+def require_same(one: Path, other: Path) -> None:
+    """The last checkpoints, the logs, and the names of all checkpoints of two trainings."""
+    assert differences(last(one), last(other)) == []
+    assert logged(one) == logged(other)
+    steps = [row["step"] for row in read(other / LOGS)]
+    assert steps == sorted(set(steps))
+    kept, other_kept = ({path.name for path in (out / LAST).parent.iterdir()} for out in (one, other))
+    assert kept == other_kept
+
+
 # 560 cells are 8 steps of 64 in an epoch; validations after every 5th step, checkpoints after every 4th, log lines
 # after every 3rd
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(
-    ("options", "first"),
+    "first",
     [
-        pytest.param({}, {"stop_after": 10}, id="after a validation, in an epoch"),
-        pytest.param({}, {"stop_after": 7}, id="between lines of the log"),
-        pytest.param({}, {"stop_after": 8}, id="at the end of an epoch"),
-        pytest.param({}, {"max_steps": 10}, id="ended, and made longer"),
-        pytest.param({"accumulate": 2}, {"stop_after": 7}, id="gradients added up, across epochs"),
-        pytest.param({"val_every": 0}, {"stop_after": 9}, id="nothing validated"),
+        pytest.param({"stop_after": 10}, id="after a validation, in an epoch"),
+        pytest.param({"stop_after": 7}, id="between lines of the log"),
+        pytest.param({"stop_after": 8}, id="at the end of an epoch"),
+        pytest.param({"max_steps": 10}, id="ended, and made longer"),
     ],
 )
-def test_a_resumed_training_is_the_whole_one(
-    file: Path, tmp_path: Path, options: dict[str, Any], first: dict[str, Any]
-) -> None:
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert train(file, whole, trainer=options).steps == 20
-    assert train(file, parts, trainer=options | first).steps < 20
+def test_a_resumed_training_is_the_whole_one(file: Path, tmp_path: Path, whole: Path, first: dict[str, Any]) -> None:
+    assert train(file, tmp_path, trainer=first).steps < 20
     other = Guesser(765)  # begins with other weights, which those of the checkpoint replace
-    assert train(file, parts, other, trainer=options, resume=True).steps == 20
-    assert differences(last(whole), last(parts)) == []
-    assert logged(whole) == logged(parts)
-    steps = [row["step"] for row in read(parts / LOGS)]
-    assert steps == sorted(set(steps))
-    state = {path.name for path in (whole / LAST).parent.iterdir()}
-    assert state == {path.name for path in (parts / LAST).parent.iterdir()}
+    assert train(file, tmp_path, other, resume=True).steps == 20
+    require_same(whole, tmp_path)
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_a_training_killed_between_two_checkpoints_makes_the_steps_again(file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"accumulate": 2, "max_steps": 10}, id="gradients added up, across epochs"),
+        pytest.param({"val_every": 0, "max_steps": 10}, id="nothing validated"),
+    ],
+)
+def test_so_is_one_with_other_options(file: Path, tmp_path: Path, options: dict[str, Any]) -> None:
+    train(file, tmp_path / "whole", trainer=options)
+    train(file, tmp_path / "parts", trainer=options | {"stop_after": 5})
+    train(file, tmp_path / "parts", Guesser(765), trainer=options, resume=True)
+    require_same(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_training_killed_between_two_checkpoints_makes_the_steps_again(
+    file: Path, tmp_path: Path, whole: Path
+) -> None:
     """Its folder then holds what a killed process leaves: an older checkpoint than lines of the log and best files."""
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    train(file, whole)
-    train(file, killed, trainer={"stop_after": 8, "keep": 1})
-    shutil.copy(killed / LAST, tmp_path / "older")
-    train(file, killed, trainer={"stop_after": 4, "keep": 1}, resume=True)
-    shutil.copy(tmp_path / "older", killed / LAST)
-    (killed / LAST).with_name(".last.ckpt.0123.tmp").write_bytes(b"half a checkpoint")
-    with (killed / LOGS / "metrics.csv").open("a") as torn:
+    out = tmp_path / "out"
+    train(file, out, trainer={"stop_after": 8})
+    shutil.copy(out / LAST, tmp_path / "older")
+    train(file, out, trainer={"stop_after": 4}, resume=True)
+    shutil.copy(tmp_path / "older", out / LAST)
+    (out / LAST).with_name(".last.ckpt.0123.tmp").write_bytes(b"half a checkpoint")
+    with (out / LOGS / "metrics.csv").open("a") as torn:
         torn.write("15,2.1")
-    assert train(file, killed, resume=True).best == train(file, whole, resume=True).best
-    assert differences(last(whole)["optimizer_states"], last(killed)["optimizer_states"]) == []
-    assert logged(whole) == logged(killed)
-    assert not list((killed / LAST).parent.glob(".*"))
+    assert train(file, out, resume=True).steps == 20
+    require_same(whole, out)
 
 
 def test_what_was_begun_otherwise_is_not_resumed(file: Path, tmp_path: Path) -> None:
