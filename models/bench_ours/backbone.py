@@ -24,6 +24,7 @@ from bench.errors import BadInput
 from bench.training.finetuning.head import split
 from bench.training.folder import Card, read_card, read_state, section
 from bench.weights.matching import match
+from bench_ours import rules
 from bench_ours.config import Architecture, Objective, collator, heads
 from bench_ours.objective import outputs
 from bench_ours.transformer import SPREAD, CellTransformer, LearnedGenes
@@ -117,6 +118,8 @@ class OursBackbone(nn.Module):
             If the weights are not those of the network, or it cannot read cells as asked for.
         """
         architecture, objective = section(card, "model", Architecture), section(card, "objective", Objective)
+        if not rules.divides(architecture.shape):
+            raise BadInput(f"{where}: its width cannot be shared out to its heads; copy the folder again.")
         network = _unfilled(card, architecture, objective, state)
         match(state, {name: tensor.shape for name, tensor in network.state_dict().items()}, where)
         network.load_state_dict({name: _tensor(array) for name, array in state.items()}, assign=True)

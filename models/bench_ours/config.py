@@ -111,7 +111,7 @@ class Objective:
     temperature: float = option(0.1, "of the contrast", low=0.001, high=10)
     label_weight: float = option(1.0, "of each label's cross-entropy", low=0)
     ontologies: tuple[str, ...] = option((), "column=FILE (.obo, or .tsv of child and parent): labels form a hierarchy")
-    length: int = option(1024, "gene tokens", low=1)
+    length: int = option(1024, "gene tokens", low=1, high=2**17)
     genes: GeneChoice = option("nonzero_random", "which genes become tokens")
     zeros: float = option(1.0, "genes without counts per gene with counts, for nonzero_and_zeros", low=0, high=100)
     mask_low: float = option(0.5, "share of masked genes, at least", low=0, high=1)

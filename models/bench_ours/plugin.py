@@ -22,7 +22,7 @@ WEIGHTS = WeightsSpec(
 class OursConfig(ReadingConfig):
     """How cells are embedded."""
 
-    batch_size: int = option(64, "cells that go through the network at once", low=1)
+    batch_size: int = option(32, "cells that go through the network at once; on a GPU more are faster", low=1)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ def check(architecture: Architecture, objective: Objective) -> None:
         raise BadInput("\n".join(found))
 
 
-def _divides(shape: Shape) -> bool:
+def divides(shape: Shape) -> bool:
+    """Whether each head gets as much of a token as the others."""
     return shape.width % shape.heads == 0
 
 
@@ -54,7 +55,7 @@ Rule = tuple[Callable[[Architecture, Objective], bool], str]
 RULES: tuple[Rule, ...] = (
     # the network
     (
-        lambda a, o: not _divides(a.shape),
+        lambda a, o: not divides(a.shape),
         "width={a.shape.width} cannot be shared out to heads={a.shape.heads}; make it a multiple.",
     ),
     (

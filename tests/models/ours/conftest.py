@@ -145,7 +145,7 @@ def pretrain(blood_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Call
     from bench_ours import pretraining
     from bench_ours.commands import PRETRAIN
 
-    def run(settings: dict[str, Any] | None = None, config: str = "nano", **training: Any) -> Path:
+    def run(settings: dict[str, Any] | None = None, config: str = "nano", seed: int = 0, **training: Any) -> Path:
         few = {"trainer.max_steps": 3, "trainer.val_every": 0, "data.batch_size": 16, "objective.length": 48}
         chosen = configured(PRETRAIN, config, {**few, **(settings or {})})
         training.setdefault("out", tmp_path_factory.mktemp("trained") / "model")
@@ -153,7 +153,7 @@ def pretrain(blood_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Call
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("BENCH_CACHE_DIR", str(blood_file.with_name("cache")))
             pretraining.pretrain(
-                Training("ours", "pretrain", config=chosen.sections, seed=chosen.seed, loggers=("csv",), **training)
+                Training("ours", "pretrain", config=chosen.sections, seed=seed, loggers=("csv",), **training)
             )
         return Path(training["out"])
 
@@ -172,4 +172,6 @@ def asked(blood_file: Path) -> ad.AnnData:
     from bench.data.canonical import canonicalise
     from bench.specs import DatasetSpec
 
-    return canonicalise(ad.read_h5ad(blood_file), DatasetSpec("blood", "", "a:b", roles={"donor": "donor"}))
+    return canonicalise(
+        ad.read_h5ad(blood_file), DatasetSpec("blood", "", "a:b", roles={"donor": "donor", "cell_type": "cell_type"})
+    )

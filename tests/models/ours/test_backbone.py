@@ -219,6 +219,9 @@ def test_a_network_that_nobody_has_room_for_is_refused_before_it_is_made(folder:
     huge = {**card.config, "model": {**card.config["model"], "width": 60_000, "heads": 1}}
     with pytest.raises(BadInput, match="does not fit the model"):
         OursBackbone.of(replace(card, config=huge), read_state(folder), "weights x")
+    uneven = {**card.config, "model": {**card.config["model"], "heads": 5}}
+    with pytest.raises(BadInput, match="weights x: its width cannot be shared out to its heads"):
+        OursBackbone.of(replace(card, config=uneven), read_state(folder), "weights x")
 
 
 def test_how_cells_are_read_may_be_changed(folder: Path, asked: ad.AnnData) -> None:
