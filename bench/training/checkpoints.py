@@ -7,7 +7,6 @@ killed between any two lines of this file.
 from __future__ import annotations
 
 import os
-import pickle
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from bench.atomic import flush, replacing
 from bench.errors import BadInput
+from bench.training import meter, recorder, rng, stopping
 from bench.training.begun import LAST
 from bench.training.fitted import Best
 from bench.training.options import TrainerConfig
@@ -30,6 +30,8 @@ from bench.training.trouble import writing
 
 KEY = "best"
 """Of a checkpoint."""
+PARTS = {"global_step", "state_dict", "optimizer_states", "loops", KEY, meter.KEY, recorder.KEY, rng.KEY, stopping.KEY}
+"""Without which a checkpoint is none of ours."""
 NETWORK = "learner.network."
 """With this begin the names of what is saved as the trained model."""
 
@@ -61,16 +63,15 @@ def look(path: Path) -> Mapping[str, Any]:
         If it is damaged, or no checkpoint of a training.
     """
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        whole = isinstance(found["global_step"], int) and isinstance(found[KEY], dict) and "state_dict" in found
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        found = dict(torch.load(path, map_location="cpu", weights_only=True, mmap=True))
+    except Exception as error:  # what reading rubbish raises is anybody's guess
         reason = (str(error).splitlines() or [""])[0][:150]
         raise BadInput(
             f"{path} is damaged, or no checkpoint of bench ({reason}); put another one of its folder in its place."
         ) from None
-    if not whole:
+    if not found.keys() >= PARTS or not isinstance(found["global_step"], int):
         raise BadInput(f"{path} is no checkpoint of bench; put another one of its folder in its place.")
-    return dict(found)
+    return found
 
 
 def network_state(path: Path) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from lightning.pytorch.strategies import FSDPStrategy
 
 from bench.data import fingerprints
 from bench.data.cells.progress import note
+from bench.errors import BadInput
 from bench.training import begun, curves, folder, loggers, provenance
 from bench.training.checkpoints import CheckpointFiles, Checkpoints, look, network_state
 from bench.training.command import Training
@@ -78,13 +79,16 @@ class _Run:
         self.training = training
         self.config: TrainerConfig = training.config["trainer"]
         optim: OptimConfig = training.config["optim"]
+        if self.config.strategy == "fsdp" and training.device == "cpu":
+            raise BadInput("trainer.strategy=fsdp shares a model out to GPUs; take ddp, or --device cuda.")
         self.is_first, self.ending, self.interrupts = first_process(), Ending(), Interrupts()
         self._stops = Stops(self.config, self.ending, self.interrupts)
         self.resumed = _begin(training, self.is_first)
         self.stream = Streamed(data)
         self.module = TrainingModule(learner, optim, self.config.max_steps)
         self.meter = Meter(self.stream)
-        logs = loggers.opened(training.loggers, training.out / begun.LOGS, self.resumed) if self.is_first else []
+        names = dict.fromkeys(("csv", *training.loggers)) if self.is_first else ()  # curves are drawn of the first one
+        logs = loggers.opened(list(names), training.out / begun.LOGS, self.resumed)
         self.recorder = Recorder(logs, self.config.log_every, self.meter)
         self.checkpoints = Checkpoints(training.out, self.config, self.recorder)
         self.steps = self.resumed
@@ -142,8 +146,7 @@ def _begin(training: Training, is_first: bool) -> int:
         begun.require_same(training)
         step = int(look(training.out / begun.LAST)["global_step"])
         if is_first:  # what changed of `trainer` holds from here on
-            with explained(training.out):
-                begun.note(training)
+            begun.note(training)
         return step
     if is_first:  # other processes come when the first one has begun
         begun.require_free(training)

@@ -49,6 +49,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.received: list[signal.Signals] = []
+        self._process = os.getpid()
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -76,6 +77,8 @@ class Interrupts:
         return self.received.count(signal.SIGINT) > 1
 
     def _received(self, number: int, frame: Any) -> None:
+        if os.getpid() != self._process:  # one that prepares batches: it is told by this one
+            return
         self.received.append(signal.Signals(number))
         if self.forced:
             raise KeyboardInterrupt

@@ -22,7 +22,7 @@ _NO_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory"
 
 @contextmanager
 def explained(out: Path) -> Iterator[None]:
-    """Tell what the errors mean that the machine raises within.
+    """Tell what the errors mean that the machine raises within, and those of processes that prepare batches.
 
     Raises
     ------
@@ -33,11 +33,16 @@ def explained(out: Path) -> Iterator[None]:
     """
     try:
         yield
+    except BenchError as error:
+        told = str(error).rpartition(f"{type(error).__name__}: ")[2]
+        if told == str(error):
+            raise
+        raise type(error)(told.strip()) from None  # torch adds the traceback of the process that prepared the batch
     except (MemoryError, torch.OutOfMemoryError):
         raise _no_memory() from None
     except OSError as error:
-        if told := _disk(error, out):
-            raise told from error
+        if full := _disk(error, out):
+            raise full from error
         raise
     except RuntimeError as error:
         if any(words in str(error) for words in _NO_MEMORY):

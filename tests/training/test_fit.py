@@ -10,6 +10,7 @@ import pytest
 import torch
 from tests.training.guesser import Guesser, data_of, train
 from torch import Tensor
+from torch._utils import ExceptionWrapper
 
 from bench.data.cells.batch import CellBatch
 from bench.errors import BadInput, BadOutput, BenchError
@@ -19,6 +20,7 @@ from bench.training.fitted import Best
 from bench.training.loggers import read
 from bench.training.losses import Losses
 from bench.training.options import TrainerConfig
+from bench.training.trouble import explained
 
 
 def weights(out: Path, checkpoint: str = LAST) -> dict[str, Tensor]:
@@ -187,6 +189,21 @@ def test_too_little_memory_is_told_with_what_to_lower(file: Path, tmp_path: Path
 
     with pytest.raises(BenchError, match=r"out of memory: lower data.batch_size"):
         train(file, tmp_path, Greedy(765))
+
+
+def test_what_a_process_that_prepares_batches_raises_is_told_without_its_traceback(tmp_path: Path) -> None:
+    try:
+        raise BadInput("cells is damaged; fetch it again.")
+    except BadInput:
+        caught = ExceptionWrapper(where="in DataLoader worker process 0")  # as torch brings it over
+    with pytest.raises(BadInput, match=r"^cells is damaged; fetch it again\.$"), explained(tmp_path):
+        caught.reraise()
+
+
+def test_sharding_over_a_cpu_is_refused(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"trainer.strategy=fsdp shares a model out to GPUs; take ddp"):
+        train(file, tmp_path / "out", trainer={"strategy": "fsdp"})
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_model_that_stands_somewhere_is_not_overwritten(file: Path, tmp_path: Path) -> None:

@@ -173,6 +173,13 @@ def test_a_damaged_checkpoint_is_told(file: Path, tmp_path: Path, content: bytes
         train(file, tmp_path, resume=True)
 
 
+def test_a_checkpoint_of_another_program_is_told(file: Path, tmp_path: Path) -> None:
+    train(file, tmp_path, trainer={"max_steps": 4})
+    torch.save({"state_dict": {}, "global_step": 4, "loops": {}}, tmp_path / LAST)
+    with pytest.raises(BadInput, match=r"last.ckpt is no checkpoint of bench; put another one"):
+        train(file, tmp_path, resume=True)
+
+
 def test_a_strangers_checkpoint_runs_nothing(file: Path, tmp_path: Path) -> None:
     train(file, tmp_path, trainer={"max_steps": 4})
     mark = tmp_path / "was-here"
