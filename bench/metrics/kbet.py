@@ -76,21 +76,36 @@ def _connected(graph: sparse.csr_matrix, smallest: int) -> np.ndarray:
 def _diffusion_map(graph: sparse.csr_matrix, components: int) -> np.ndarray:
     """Diffusion coordinates (n, components) of a graph (Coifman et al. 2005; Haghverdi et al. 2016)."""
     from scipy import sparse
-    from scipy.sparse.linalg import eigsh
-    from threadpoolctl import threadpool_limits
 
     degree = np.asarray(graph.sum(axis=0), dtype=np.float64).ravel()
     kernel = sparse.diags(1 / degree) @ graph @ sparse.diags(1 / degree)
     scale = sparse.diags(1 / np.sqrt(np.asarray(kernel.sum(axis=0)).ravel()))
-    start = np.random.default_rng(0).normal(size=len(degree))
-    with threadpool_limits(1):  # the solver's vectors are short: threads would only wait for each other
-        values, vectors = eigsh((scale @ kernel @ scale).tocsr(), k=components, which="LM", v0=start)
+    values, vectors = _leading((scale @ kernel @ scale).tocsr(), components)
     # the leading eigenvalue is 1, and computed in float64 it rounds to exactly that in float32. The library
     # computes in float32: where its eigenvalue misses 1 by a rounding, that component outweighs all others
     values = values.astype(np.float32) + np.float32(1e-8)
     with np.errstate(divide="ignore"):
         weights = np.where(values == 1, 1, values / (1 - values))
     return vectors.astype(np.float32) * weights
+
+
+def _leading(matrix: sparse.csr_matrix, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues of largest magnitude and their vectors (n, count).
+
+    The solver gives up where many eigenvalues are the same, as of a small label whose cells are all neighbours; then
+    all are computed.
+    """
+    from scipy.sparse.linalg import ArpackError, eigsh
+    from threadpoolctl import threadpool_limits
+
+    start = np.random.default_rng(0).normal(size=matrix.shape[0])
+    with threadpool_limits(1):  # the solver's vectors are short: threads would only wait for each other
+        try:
+            return eigsh(matrix, k=count, which="LM", v0=start)
+        except ArpackError:
+            values, vectors = np.linalg.eigh(matrix.toarray())
+    largest = np.argsort(-np.abs(values), kind="stable")[:count]
+    return values[largest], vectors[:, largest]
 
 
 def _acceptance(x: np.ndarray, batch: np.ndarray, k: int) -> float:
