@@ -16,6 +16,13 @@ from typing import Any
 import bench
 
 DISTRIBUTION = "bench-harness"
+RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+"""Where launchers (torchrun, Lightning, SLURM) say which of several processes this is."""
+
+
+def first_process() -> bool:
+    """Whether this process works alone, or is the one of several that speaks for all."""
+    return all(os.environ.get(name, "0") == "0" for name in RANKS)
 
 
 def describe(device: str) -> dict[str, Any]:

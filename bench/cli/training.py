@@ -14,6 +14,7 @@ import typer
 from bench.catalogue import catalogue, check
 from bench.cli import values
 from bench.config import assignments
+from bench.environment import first_process
 from bench.errors import BadInput
 from bench.specs import ModelSpec
 from bench.training import begun, request
@@ -84,7 +85,7 @@ def start(asked: Request, executor: Literal["local", "slurm"], slurm: list[str] 
         typer.echo(f"submitted {path} as job {number}")
         return
     fitted = _trained(checked)
-    if request.first_process():
+    if first_process():
         _report(asked, fitted, checked.command.run_as)
         if fitted.stopped == "interrupted":  # of the others SLURM would take that for a failure, and kill the first one
             raise typer.Exit(INTERRUPTED)

@@ -13,6 +13,7 @@ from lightning.pytorch.strategies import FSDPStrategy
 
 from bench.data import fingerprints
 from bench.data.cells.progress import note
+from bench.environment import first_process
 from bench.errors import BadInput
 from bench.training import begun, curves, folder, loggers, provenance
 from bench.training.checkpoints import CheckpointFiles, Checkpoints, look, network_state
@@ -25,7 +26,6 @@ from bench.training.module import TrainingModule
 from bench.training.options import OptimConfig, TrainerConfig
 from bench.training.quiet import quiet
 from bench.training.recorder import Recorder
-from bench.training.request import first_process
 from bench.training.rng import Randomness
 from bench.training.stopping import Ending, Interrupts, Patience, Stops
 from bench.training.stream import Streamed

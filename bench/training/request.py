@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from bench.capabilities import Weights
 from bench.catalogue import catalogue, unmet
+from bench.environment import RANKS, first_process
 from bench.errors import BadInput, unknown
 from bench.specs import load_target
 from bench.training import begun, loggers
@@ -21,9 +22,6 @@ from bench.wording import counted, listed
 
 Resume = Literal["no", "yes", "if-there"]
 """Begin; go on from the last checkpoint; go on if there is one, else begin, as a job that may be requeued has to."""
-
-RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
-"""Where launchers (torchrun, Lightning, SLURM) say which of several processes this is."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +87,6 @@ def checked(request: Request, here: bool = True) -> Checked:
     if here:
         _require_devices(request)
     return Checked(command, training)
-
-
-def first_process() -> bool:
-    """Whether this process trains alone, or is the one of several that speaks for all."""
-    return all(os.environ.get(name, "0") == "0" for name in RANKS)
 
 
 def _training(request: Request, command: TrainingCommand) -> Training:

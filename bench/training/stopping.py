@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from bench.environment import first_process
 from bench.errors import BadInput
 from bench.training.fitted import Stopped
 from bench.training.options import TrainerConfig
 from bench.training.recorder import Recorder, ends_step
-from bench.training.request import first_process
 
 KEY = "patience"
 """Of a checkpoint."""

@@ -13,13 +13,13 @@ from bench.data.cells.batch import CellBatch
 from bench.data.cells.module import CellDataModule, stores_of
 from bench.data.cells.progress import note
 from bench.data.cells.vocabulary import Vocabulary
+from bench.environment import first_process
 from bench.errors import BadInput
 from bench.training.command import Training
 from bench.training.fit import fit
 from bench.training.fitted import Fitted
 from bench.training.folder import Card
 from bench.training.losses import Losses
-from bench.training.request import first_process
 from bench.training.rng import seed
 from bench_ours import rules
 from bench_ours.config import Architecture, Objective, collator, heads

@@ -13,9 +13,10 @@ import pytest
 from tests.cli import trainees
 
 from bench.catalogue import Catalogue, Shelf
+from bench.environment import RANKS, first_process
 from bench.errors import BadInput
 from bench.training import begun, configure, request
-from bench.training.request import Request, checked, first_process
+from bench.training.request import Request, checked
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +33,7 @@ def catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (request, configure):
         monkeypatch.setattr(module, "catalogue", lambda: found)
     monkeypatch.setitem(sys.modules, "trainees", trainees)
-    for name in request.RANKS:
+    for name in RANKS:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -99,7 +100,7 @@ def test_gpus_that_are_not_there_are_refused(asked: Request, monkeypatch: pytest
     assert checked(dataclasses.replace(asked, device="cuda")).training.device == "cuda"
 
 
-@pytest.mark.parametrize("name", request.RANKS)
+@pytest.mark.parametrize("name", RANKS)
 def test_nodes_may_be_started_by_a_launcher(asked: Request, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "0")
     assert first_process()

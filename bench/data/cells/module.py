@@ -28,6 +28,7 @@ from bench.data.cells.sources import locate
 from bench.data.cells.statistics import FORMAT, GeneStatistics
 from bench.data.cells.store import CellStore
 from bench.data.cells.vocabulary import Vocabulary
+from bench.environment import first_process
 from bench.errors import BadInput
 from bench.wording import listed
 
@@ -162,7 +163,7 @@ class CellDataModule(LightningDataModule):
 
     def _tell(self, notices: Sequence[str]) -> None:
         """Say once what was changed or left out."""
-        for text in notices if self._rank == 0 else ():
+        for text in notices if first_process() else ():  # it may be before a trainer knows its rank
             note(text)
 
     def _columns(self) -> list[str]:
