@@ -20,6 +20,7 @@ import pandas as pd
 
 from bench.atomic import replacing
 from bench.data.cells.store import CellStore
+from bench.data.modalities import GENE_EXPRESSION
 from bench.errors import BadInput
 from bench.genes.identify import MOST, look
 from bench.genes.vocabulary import FEWEST, WORDS
@@ -86,14 +87,20 @@ class Vocabulary:
         return cls._named(kind, sorted(names), [store.genes for store in stores])
 
     @classmethod
-    def of_genes(cls, genes: pd.DataFrame) -> Vocabulary:
+    def of_genes(cls, var: pd.DataFrame) -> Vocabulary:
         """All genes of canonical data that have a name, sorted: Ensembl ids where most have one, else symbols.
+
+        Parameters
+        ----------
+        var
+            Of the data (see `bench.data.canonical`); features that are no genes are left out.
 
         Raises
         ------
         BadInput
-            If none has a name.
+            If no gene has a name.
         """
+        genes = var[var["feature_types"] == GENE_EXPRESSION]
         ids = [name for name in genes["ensembl_id"] if name]
         kind: GeneKind = "ensembl" if ids and len(ids) >= MOST * len(genes) else "symbol"
         return cls._named(kind, sorted(set(genes[_COLUMNS[kind]]) - {""}), [genes])

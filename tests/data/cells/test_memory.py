@@ -120,7 +120,8 @@ def test_codes_are_those_the_model_learned() -> None:
 def test_features_that_are_no_genes_are_not_read() -> None:
     cells = canonical(COUNTS)
     cells.var["feature_types"] = ["Gene Expression"] * 5 + ["Antibody Capture"]
-    read = CellsInMemory(cells, Vocabulary.of_genes(cells.var[:5]))(Draw(np.arange(4)))
+    assert Vocabulary.of_genes(cells.var).names == tuple(GENES[:5])
+    read = CellsInMemory(cells, Vocabulary.of_genes(cells.var))(Draw(np.arange(4)))
     assert read.totals.tolist() == COUNTS[:, :5].sum(1).tolist()
     assert max(max(cell) for cell in of(read)) < 5
 
