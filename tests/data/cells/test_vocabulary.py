@@ -145,7 +145,7 @@ def test_a_panel_fits_a_vocabulary_of_all_genes_and_all_genes_one_of_a_panel(sto
     assert (np.delete(table, range(40, 45)) == -1).all()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
 @given(names=st.lists(st.sampled_from([f"G{k}" for k in range(30)]), min_size=1, max_size=20), data=st.data())
 def test_a_position_is_that_of_the_name_and_comes_once(store: Make, names: list[str], data: st.DataObject) -> None:
     given_names = data.draw(st.permutations(sorted(set(names) | {"CD4"})))
