@@ -76,7 +76,7 @@ def test_done_is_done_failed_waits_for_retry(grid: tuple[Any, Path], bench: Benc
     retried = bench("run", "--model", "fine,raises", *SMALL, "--retry-failed", cwd=cwd, plugins=[hazards])
     assert retried.returncode == 3
     assert len(records(cwd / "results")) == before + 1
-    forced = bench("run", "--model", "fine", *SMALL, "--force", cwd=cwd, plugins=[hazards])
+    forced = bench("run", "--model", "fine", *SMALL, "--force", "--executor", "inline", cwd=cwd, plugins=[hazards])
     assert forced.returncode == 0
     first, second = (r for r in records(cwd / "results") if r["model"]["name"] == "fine")
     assert (first["attempt"], second["attempt"]) == (1, 2)
@@ -102,11 +102,12 @@ def test_inline_gives_the_same_scores(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_what_does_not_go_together_is_listed_and_the_rest_runs(bench: Bench, tmp_path: Path) -> None:
-    answer = bench("run", "--model", "pca,logreg", *SMALL, cwd=tmp_path)
+    asked = ["run", "--model", "pca,logreg", *SMALL, "--executor", "inline"]
+    answer = bench(*asked, cwd=tmp_path)
     assert answer.returncode == 0
     assert "skipped logreg · clustering · simulated: task clustering needs EmbedsCells" in answer.stderr
     assert Counter(r["status"] for r in records(tmp_path / "results")) == {"ok": 1, "incompatible": 1}
-    bench("run", "--model", "pca,logreg", *SMALL, cwd=tmp_path)
+    bench(*asked, cwd=tmp_path)
     assert len(records(tmp_path / "results")) == 2  # said once, recorded once
 
 

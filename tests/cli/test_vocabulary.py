@@ -170,6 +170,7 @@ def test_suited(tmp_path: Path, case: str) -> None:
 def test_half_of_the_genes_is_a_notice_of_that_model_alone(bench: Bench, readers: Path, tmp_path: Path) -> None:
     cells().write_h5ad(tmp_path / "x.h5ad")
     command = "run --task clustering --dataset x.h5ad --json --model symbols,pca --set symbols.known=30"
+    command += " --executor inline"
     answer = bench(*command.split(), cwd=tmp_path, plugins=[readers])
     notices = {run["model"]: run["provenance"]["dataset"]["notices"] for run in json.loads(answer.stdout)["runs"]}
     (said,) = [notice for notice in notices["symbols"] if "knows" in notice]
