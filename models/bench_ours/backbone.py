@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ import torch
 from scipy.special import ndtri
 from torch import Tensor, nn
 
-from bench.data.cells.batch import CellBatch, Draw, Inputs
+from bench.data.cells.batch import CellBatch, Cells, Draw, Inputs
 from bench.data.cells.chance import key, uniform
 from bench.data.cells.collate import Collator
 from bench.data.cells.memory import CellsInMemory
@@ -163,13 +163,12 @@ class OursBackbone(nn.Module):
 
     def of_genes(self, ids: Sequence[str]) -> pd.DataFrame:
         """The vectors that genes are told apart by, float32 (genes, width), by id, of those that are known."""
-        places = pd.Index(self.vocabulary.names, dtype=object).get_indexer(pd.Index(list(ids), dtype=object))
+        vocabulary = self.vocabulary
+        places = {name: place for names in (vocabulary.others, vocabulary.names) for place, name in enumerate(names)}
+        known = [name for name in ids if name and name in places]
         with torch.inference_mode():
             vectors = self.network.encoder.genes.vectors().cpu().numpy()
-        known = places >= 0
-        return pd.DataFrame(
-            vectors[places[known]], index=[id for id, is_known in zip(ids, known, strict=True) if is_known]
-        )
+        return pd.DataFrame(vectors[[places[name] for name in known]], index=pd.Index(known, dtype=object))
 
     def layers(self) -> list[nn.Module]:
         """Tokens, then the blocks; the last norm is the last block's."""
@@ -197,8 +196,8 @@ class OursBackbone(nn.Module):
         """Gene tokens of a cell, at most."""
         return self._collate.config.length
 
-    def batch(self, cells: Any) -> CellBatch:
-        """A batch of `bench.data.cells.batch.Cells`, nothing of them hidden."""
+    def batch(self, cells: Cells) -> CellBatch:
+        """A batch of cells, nothing of them hidden."""
         batch = self._collate(cells)
         return replace(batch, inputs=shortened(batch.inputs))
 

@@ -60,6 +60,7 @@ def test_genes_become_vectors(spec: ModelSpec, folder: Path, asked: ad.AnnData) 
     names = [*asked.var_names[:3], "NOBODY"]
     assert list(made(spec, folder).embed_genes(names).index) == names[:3]
     assert made(spec, "untrained").embed_genes(names).shape == (4, 128)
+    assert made(spec, folder).embed_genes(["NOBODY"]).shape == (0, 32)
 
 
 def test_a_size_beside_weights_is_refused(spec: ModelSpec, folder: Path) -> None:
@@ -79,6 +80,8 @@ def test_the_same_cells_named_the_other_way_get_the_same_vectors(
     assert suitability(asked, spec, {}, str(weights), BLOOD).coverage.known == asked.n_vars
     model = made(spec, weights)
     assert np.array_equal(model.embed(asked[:50].copy()), model.embed(both[:50].copy()))
+    by_symbol, by_id = (model.embed_genes(list(both.var[column][:5])) for column in ("gene_symbol", "ensembl_id"))
+    assert np.array_equal(by_symbol, by_id)
 
 
 def test_cells_with_hardly_a_known_gene_are_refused(spec: ModelSpec, folder: Path, asked: ad.AnnData) -> None:
