@@ -164,8 +164,8 @@ def test_two_benches_share_a_results_folder(hazards: Path, tmp_path: Path) -> No
 
 
 def test_names_are_completed(bench: Bench) -> None:
-    answer = bench(_BENCH_COMPLETE="complete_bash", COMP_WORDS="bench run --model pca,scv", COMP_CWORD="3")
-    assert answer.stdout.split() == ["pca,scvi"]
+    answer = bench(_BENCH_COMPLETE="complete_bash", COMP_WORDS="bench run --model pca,hv", COMP_CWORD="3")
+    assert answer.stdout.split() == ["pca,hvg"]
     answer = bench(_BENCH_COMPLETE="complete_bash", COMP_WORDS="bench sh", COMP_CWORD="1")
     assert answer.stdout.split() == ["show"]
 
