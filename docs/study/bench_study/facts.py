@@ -11,6 +11,9 @@ from typing import Any
 
 from bench.atomic import replacing
 from bench.catalogue import catalogue
+from bench.genes.vocabulary import vocabulary
+from bench.specs import ModelSpec, load_target
+from bench.training.command import TrainingCommand
 from bench.weights import location, trained
 from bench_study.outline import Study
 from bench_study.steps import Places
@@ -35,7 +38,7 @@ class Facts:
     parts: Mapping[str, int]
     """Cells of train, val and test."""
     genes: int
-    """Of its vocabulary."""
+    """That it has an input for."""
     config: Mapping[str, Any]
     """Section -> option -> value."""
 
@@ -61,7 +64,7 @@ def _facts(name: str, model: str, path: Path) -> Facts:
     from bench.training import folder, provenance  # torch, which a dry run can do without
 
     card, last = folder.read_card(path, [model]), provenance.read(path)["trainings"][-1]
-    spec = catalogue().model(model)
+    spec = run_as(model)
     return Facts(
         name=name,
         model=model,
@@ -73,6 +76,18 @@ def _facts(name: str, model: str, path: Path) -> Facts:
         wall_s=last["wall_s"],
         data={file["name"]: file["cells"] for file in last["data"]},
         parts=last["parts"],
-        genes=len(card.vocabulary),
+        genes=_genes(spec, path),
         config={section: dict(options) for section, options in card.config.items()},
     )
+
+
+def run_as(model: str) -> ModelSpec:
+    """What `bench run` examines the weights with that a model's pretraining wrote."""
+    command: TrainingCommand = load_target(catalogue().model(model).commands["pretrain"])
+    return catalogue().model(command.run_as or model)
+
+
+def _genes(spec: ModelSpec, weights: Path) -> int:
+    """How many genes a model knows."""
+    names = vocabulary(spec, {}, str(weights), "human")
+    return max(map(len, names.values())) if names else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,10 +40,15 @@ class Kept:
             If there are two for a fold: then the study does not say which settings it means.
         """
         found = [run for run in self.runs if run.ok and _is_of(run.row, entry, exam, self.facts)]
-        folds = [str(run["fold"]) for run in found]
-        if len(set(folds)) < len(folds):
-            raise BadInput(f"entry {entry.name} has two runs of a fold of {exam.name}: give it more options with set.")
-        return sorted(found, key=lambda run: str(run["fold"]))
+        found.sort(key=lambda run: str(run["fold"]))
+        for one, other in itertools.pairwise(found):
+            if one["fold"] == other["fold"]:
+                raise BadInput(
+                    f"entry {entry.name} has two runs of a fold of {exam.name}, {one['run_id']} and {other['run_id']}:"
+                    " of two versions, or of settings that the study leaves open. Name these with set, or take another"
+                    " --work."
+                )
+        return found
 
     def failed(self) -> list[Run]:
         """Runs that were tried and have no score."""

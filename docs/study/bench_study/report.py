@@ -21,6 +21,7 @@ from bench_study.paired import LEVEL, Estimate, Verdict, difference, estimate, v
 
 DONORS, TRANSFER, CLUSTERING, INTEGRATION = "kang", "zheng", "clustering", "integration"
 """Names of the exams that the page is about."""
+FINE_TUNED = "ours-finetuned"
 MAIN = "macro_f1"
 SCORES = (MAIN, "accuracy", "log_loss")
 CHANCE = ("stratified-random", "majority")
@@ -94,6 +95,7 @@ def values(kept: Kept) -> dict[str, Any]:
         "contamination": contamination(kept),
         "n_donors": len({fold for e in sitting(study, donors) for fold in kept.values(e, donors, MAIN)}),
         "n_corpus": f"{sum(file.cells for file in files if file.use):,}",
+        "passes": study.entry(FINE_TUNED).set["max_epochs"],
         "failed": f"{counted(failed, 'run')} failed." if failed else "No run failed.",
     }
 
@@ -134,8 +136,8 @@ def contamination(kept: Kept) -> str:
     comparable = percent(min(one["comparable"] for one in found))
     return (
         "Whether scored cells were in the pretraining data is computed in every run, by fingerprints of cells: in none"
-        f" of {counted(len(found), 'run')} with pretrained weights was there one, and of the pairs of cells at least"
-        f" {comparable} could be compared."
+        f" of {counted(len(found), 'run')} with pretrained weights was there one. In the run with the fewest,"
+        f" {comparable} of the pairs of cells could be compared."
     )
 
 
