@@ -28,6 +28,10 @@ class Bag(nn.Module):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.network = nn.ModuleList(_part(*pair) for pair in pairwise(widths))
+            with torch.no_grad():
+                for _ in range(30):  # running means, as if it had seen cells
+                    self.embed(torch.poisson(torch.full((128, len(self.genes)), 0.5)).log1p())
+        self.eval()
 
     @classmethod
     def of(cls, cells: ad.AnnData) -> Bag:

@@ -77,7 +77,7 @@ def test_it_is_written_down_how_it_went(asked: Training) -> None:
     made = command.finetune(asked, begin)
     rows = loggers.read(asked.out / LOGS)
     columns = {name for row in rows for name in row}
-    assert columns == {"step", "train/head", "val/head", "train/model", "val/model", "val/macro_f1", "val/accuracy"}
+    assert columns == {"step", "train/total", "val/total", "val/macro_f1", "val/accuracy"}
     assert rows[-1]["step"] == made.steps
     assert (asked.out / "curves.svg").exists()
     told = " ".join(made.notices)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.data.cells.batch import Draw
 from bench.training.finetuning.classifier import Labelled
 from bench.training.finetuning.examples import Examples, Learned, Watched, pieces
 
@@ -49,7 +50,7 @@ def test_epochs_differ_and_come_again_with_the_seed(n: int, seed: int) -> None:
 @settings(deadline=None)  # the first call compiles
 @given(st.integers(1, 20), st.integers(1, 5))
 def test_a_cell_that_comes_again_in_an_epoch_is_read_anew(n: int, seed: int) -> None:
-    drawn: list[Draw] = [batch.inputs for batch in Learned(examples(n), 32, least=3, seed=seed)]
+    drawn: list[Any] = [batch.inputs for batch in Learned(examples(n), 32, least=3, seed=seed)]
     asked = {
         (cell, draw.epoch, repeat) for draw in drawn for cell, repeat in zip(draw.cells, draw.repeats, strict=True)
     }

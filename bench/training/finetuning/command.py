@@ -21,7 +21,7 @@ from bench.errors import BadInput, BenchError
 from bench.training import begun, curves, folder, loggers, provenance
 from bench.training.finetuning import head
 from bench.training.finetuning.head import StoredHead
-from bench.training.finetuning.learn import Lesson, Stage
+from bench.training.finetuning.learn import Course, Lesson
 from bench.training.finetuning.namer import GROUP, CellNamer
 from bench.training.finetuning.record import Record
 from bench.training.finetuning.stored import CELLS, Gathered, gather
@@ -86,7 +86,7 @@ def finetune(training: Training, begin: Callable[[ad.AnnData], Start]) -> Fitted
         said = record.validation(namer, lesson)
     parts = _parts(lesson, gathered, config)
     _write(training, start.card, namer, gathered, parts, time.monotonic() - started)
-    return _fitted(training, namer.stages, (*parts.notices, *said))
+    return _fitted(training, namer.course, (*parts.notices, *said))
 
 
 def _require_possible(training: Training) -> None:
@@ -148,16 +148,16 @@ def _write(training: Training, card: Card, namer: CellNamer, gathered: Gathered,
         config={**card.config, **options},
         extra={**card.extra, **head.note(data.label, namer.classes, namer.hidden)},
     )
-    stages, dataset = namer.stages, gathered.dataset
-    cells_seen = sum(stage.cells for stage in stages)
+    course, dataset = namer.course, gathered.dataset
+    cells_seen = course.cells if course else 0
     where = provenance.describe(
         training,
         dataset.stores,
         parts,
-        steps=sum(stage.steps for stage in stages),
+        steps=course.steps if course else 0,
         epochs=cells_seen / len(parts.train),
         cells_seen=cells_seen,
-        val_loss=stages[-1].lowest if stages else None,
+        val_loss=course.lowest if course else None,
         wall_s=wall_s,
     )
     unlabelled = np.setdiff1d(np.arange(len(dataset)), gathered.rows)
@@ -165,12 +165,9 @@ def _write(training: Training, card: Card, namer: CellNamer, gathered: Gathered,
     folder.write(training.out, card, namer.classifier.state(), where, prints)
 
 
-def _fitted(training: Training, stages: list[Stage], notices: tuple[str, ...]) -> Fitted:
-    """What is told of it: the best validation, at which of all steps."""
-    steps, best = 0, None
-    for stage in stages:
-        if stage.lowest is not None and (stage.best or best is None):
-            best = Best(stage.lowest, steps + stage.best * stage.epoch_steps)
-        steps += stage.steps
-    patient = bool(stages) and stages[-1].patient
-    return Fitted(training.out, steps, best, "early stopping" if patient else "max_steps", notices)
+def _fitted(training: Training, course: Course | None, notices: tuple[str, ...]) -> Fitted:
+    """What is told of it; a single class is known without learning."""
+    if course is None:
+        return Fitted(training.out, 0, None, "max_steps", notices)
+    best = None if course.lowest is None else Best(course.lowest, course.best.steps)
+    return Fitted(training.out, course.steps, best, "early stopping" if course.stopped_early else "max_steps", notices)

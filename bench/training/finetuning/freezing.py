@@ -1,4 +1,4 @@
-"""Which weights of a pretrained model a fine-tuning changes, and how fast."""
+"""Which weights of a pretrained model a fine-tuning changes."""
 
 from __future__ import annotations
 
@@ -19,29 +19,22 @@ def unfreeze(backbone: Backbone, config: FinetuneConfig) -> dict[nn.Parameter, f
 
     Returns
     -------
-    Each weight that learns -> its learning rate as a share of the head's. The part next to the head has
-    `layer_decay`, each part before it that much of the next one's (Howard and Ruder 2018,
-    https://arxiv.org/abs/1801.06146, with 1 / 2.6; Clark et al. 2020, https://arxiv.org/abs/2003.10555, with 0.8 for
-    small models); what is in no part has the rate of the first one.
+    Each weight that learns -> its learning rate, as a share of the head's.
 
     Raises
     ------
     BadInput
         If more parts shall learn than there are.
     """
-    parts = list(backbone.layers())
+    parts, every = list(backbone.layers()), list(_module(backbone).parameters())
     if config.unfreeze == "last" and config.layers > len(parts):
         have = counted(len(parts), "part")
         raise BadInput(f"layers={config.layers}, but the model has {have}; lower it, or set unfreeze=full.")
-    learning = {"frozen": 0, "last": config.layers, "full": len(parts)}[config.unfreeze]
-    rates: dict[nn.Parameter, float] = {}
-    if config.unfreeze == "full":
-        rates = dict.fromkeys(_module(backbone).parameters(), config.layer_decay ** len(parts))
-    for depth, part in enumerate(reversed(parts[len(parts) - learning :]), start=1):
-        rates |= dict.fromkeys(part.parameters(), config.layer_decay**depth)
-    for weight in _module(backbone).parameters():
-        weight.requires_grad_(weight in rates)
-    return rates
+    of_parts = [weight for part in parts[-config.layers :] for weight in part.parameters()]
+    learning = set({"frozen": [], "last": of_parts, "full": every}[config.unfreeze])
+    for weight in every:
+        weight.requires_grad_(weight in learning)
+    return dict.fromkeys((weight for weight in every if weight in learning), config.backbone_rate)
 
 
 def keep_still(backbone: Backbone) -> None:

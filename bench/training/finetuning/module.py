@@ -1,9 +1,10 @@
-"""A fine-tuning as Lightning runs it: learning rates part by part, and when to stop."""
+"""A fine-tuning as Lightning runs it: two learning rates, and when to stop."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import lightning.pytorch as pl
@@ -56,58 +57,62 @@ class FinetuneModule(TrainingModule):
                 yield {**group, "params": weights, SHARE: share}
 
 
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch that has ended."""
+
+    number: int
+    """From 1."""
+    of: int
+    """Epochs, at most."""
+    steps: int
+    """Made so far."""
+    losses: Mapping[str, float]
+    """`TRAINED`, and with a validation `VALIDATED`, in nats."""
+
+
+Told = Callable[[Epoch], None]
+
+
 class KeepBest(pl.Callback):
     """Looks at each epoch: keeps the weights of the lowest validation loss, and stops when that is long past.
 
-    Without a validation it stops nothing and keeps the last weights.
+    Without a validation the last epoch is the best.
 
     Parameters
     ----------
     patience
         Epochs without a lower loss after which it stops.
-    lowest
-        Validation loss of the weights it begins with, where that is known: they are kept too.
     told
-        Gets number and losses of each epoch.
+        Gets each epoch.
     """
 
-    def __init__(
-        self, patience: int, lowest: float = math.inf, told: Callable[[int, Mapping[str, float]], None] | None = None
-    ) -> None:
+    def __init__(self, patience: int, told: Told | None = None) -> None:
         self._patience, self._told = patience, told
-        self.history: list[dict[str, float]] = []
-        """Of each epoch: `TRAINED`, and with a validation `VALIDATED`, in nats."""
-        self.best, self.lowest = 0, lowest
-        """The epoch with the lowest validation loss, from 1, and that loss; 0: the weights it began with."""
+        self.epochs: list[Epoch] = []
+        self.best: Epoch | None = None
+        """The one whose weights are kept."""
         self._weights: dict[str, Tensor] = {}
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the weights it begins with, where something can be compared with them."""
-        if math.isfinite(self.lowest):
-            self._keep(pl_module)
-
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the losses, after the validation.
+        """Compare, after the validation.
 
         Raises
         ------
         BadOutput
-            If they are no numbers.
+            If a loss is no number.
         """
-        assert isinstance(pl_module, TrainingModule)
-        found = {TRAINED: pl_module.training_means.read(pl_module.everywhere)[TOTAL]}
-        validated = pl_module.means.read(pl_module.everywhere)
-        found |= {VALIDATED: validated[TOTAL]} if validated else {}
-        self.history.append(found)
-        epoch = len(self.history)
-        if not all(map(math.isfinite, found.values())):
-            raise BadOutput(f"the loss is not finite after epoch {epoch} of fine-tuning; lower lr.")
+        epoch = self._ended(trainer, pl_module)
+        if not all(map(math.isfinite, epoch.losses.values())):
+            raise BadOutput(f"the loss is not finite after epoch {epoch.number} of fine-tuning; lower lr.")
+        self.epochs.append(epoch)
         if self._told is not None:
-            self._told(epoch, found)
-        if found.get(VALIDATED, math.inf) < self.lowest:
-            self.best, self.lowest = epoch, found[VALIDATED]
-            self._keep(pl_module)
-        elif self._weights and epoch - self.best >= self._patience:
+            self._told(epoch)
+        validates = VALIDATED in epoch.losses
+        if self.best is None or not validates or epoch.losses[VALIDATED] < self.best.losses[VALIDATED]:
+            self.best = epoch
+            self._weights = {name: tensor.clone() for name, tensor in _changing(pl_module).items()} if validates else {}
+        elif epoch.number - self.best.number >= self._patience:
             trainer.should_stop = True
 
     def restore(self, module: nn.Module) -> None:
@@ -117,8 +122,12 @@ class KeepBest(pl.Callback):
                 if name in self._weights:
                     tensor.copy_(self._weights[name])
 
-    def _keep(self, module: nn.Module) -> None:
-        self._weights = {name: tensor.clone() for name, tensor in _changing(module).items()}
+    def _ended(self, trainer: pl.Trainer, module: pl.LightningModule) -> Epoch:
+        assert isinstance(module, TrainingModule)
+        losses = {TRAINED: module.training_means.read(module.everywhere)[TOTAL]}
+        validated = module.means.read(module.everywhere)
+        losses |= {VALIDATED: validated[TOTAL]} if validated else {}
+        return Epoch(trainer.current_epoch + 1, trainer.max_epochs or 0, trainer.global_step, losses)
 
 
 def _changing(module: nn.Module) -> dict[str, Tensor]:

@@ -15,7 +15,8 @@ from bench.heads import validation_cut
 from bench.training.finetuning.classifier import CellClassifier
 from bench.training.finetuning.forward import answers, genes_of
 from bench.training.finetuning.head import Head, StoredHead
-from bench.training.finetuning.learn import Lesson, Stage, Teacher, Told, seeded
+from bench.training.finetuning.learn import Course, Lesson, Teacher, seeded
+from bench.training.finetuning.module import Told
 from bench.training.quiet import quiet
 from bench.wording import listed
 
@@ -81,8 +82,8 @@ class CellNamer:
         self._stored = stored if config.head == "stored" else None
         self._told = told
         self.classes: tuple[str, ...] = ()
-        self.stages: list[Stage] = []
-        """How the last `fit` went; empty where there was nothing to learn."""
+        self.course: Course | None = None
+        """How the last `fit` went; None where there was nothing to learn."""
 
     def fit(self, cells: ad.AnnData) -> None:
         """Learn from the labelled cells of canonical `cells`; with `max_epochs=0` from none.
@@ -120,12 +121,11 @@ class CellNamer:
 
     def learn(self, lesson: Lesson) -> None:
         """Begin anew and learn; a single class is known without learning."""
-        self.classes, self.stages = lesson.classes, []
+        self.classes, self.course = lesson.classes, None
         self._begin(lesson.cells)
         if len(self.classes) > 1:
-            backbone, head = self.classifier.backbone, self.classifier.head
-            teacher = Teacher(backbone, head, self.config, seed=self._seed, device=self._device, told=self._told)
-            self.stages = teacher.teach(lesson)
+            teacher = Teacher(self.classifier, self.config, seed=self._seed, device=self._device, told=self._told)
+            self.course = teacher.teach(lesson)
 
     @property
     def hidden(self) -> int:

@@ -19,13 +19,12 @@ class FinetuneConfig:
     head: Literal["new", "stored"] = option("new", "begin with a new head, or with that of a fine-tuned folder")
     head_hidden: int = option(0, "units of the hidden layer of a new head; 0: linear", low=0)
     dropout: float = option(0.1, "of the cell's vector before the head", low=0, high=0.9)
-    lr: float = option(1e-3, "learning rate of the head at its highest", low=0)
-    layer_decay: float = option(
-        0.8, "learning rate of a part of the model, as a share of that of the part after it", low=0, high=1
-    )
+    lr: float = option(1e-2, "learning rate of the head at its highest", low=0)
+    backbone_rate: float = option(0.3, "that of what learns of the model, as a share of `lr`", low=0, high=1)
     weight_decay: float = option(0.05, "of matrices only: no norm, no embedding, no bias", low=0)
     warmup_share: float = option(0.1, "of all steps, on the way up to `lr`; then it goes down a cosine", low=0, high=1)
     max_epochs: int = option(20, "most passes over the labelled cells; 0, with head=stored: predict as it is", low=0)
+    max_steps: int = option(1500, "most steps: of many cells there are fewer epochs, but one", low=1)
     unwatched_epochs: int = option(10, "passes where no cell can be spared to stop by", low=1)
     epoch_steps: int = option(10, "least steps of an epoch: of few cells it takes several passes", low=1)
     patience: int = option(4, "epochs without a better validation loss after which it stops", low=1)

@@ -9,10 +9,12 @@ import numpy as np
 
 from bench.data.cells.progress import note
 from bench.metrics.classification import classification_metrics
+from bench.training.finetuning.module import TRAINED, VALIDATED, Epoch
+from bench.training.means import TOTAL
 from bench.wording import counted
 
 if TYPE_CHECKING:
-    from bench.training.finetuning.learn import Epoch, Lesson
+    from bench.training.finetuning.learn import Lesson
     from bench.training.finetuning.namer import CellNamer
     from bench.training.loggers import Log
 
@@ -21,22 +23,19 @@ METRICS = ("macro_f1", "accuracy")
 
 
 class Record:
-    """Losses of each epoch, in logs and on stderr.
-
-    Steps are counted through: those of the head, then those of the whole model.
-    """
+    """Losses of each epoch, in logs and on stderr."""
 
     def __init__(self, logs: Sequence[Log]) -> None:
         self._logs = logs
-        self._steps: dict[str, int] = {}
+        self._step = 0
 
     def epoch(self, epoch: Epoch) -> None:
         """Write and tell an epoch."""
-        self._steps[epoch.part] = epoch.steps
+        self._step = epoch.steps
         for log in self._logs:
-            log.write(self._step, {f"{kind}/{epoch.part}": loss for kind, loss in epoch.losses.items()})
-        told = ", ".join(f"{_KINDS[kind]} {loss:.4f}" for kind, loss in epoch.losses.items())
-        note(f"{epoch.part}, epoch {epoch.number} of {epoch.of}: {told}")
+            log.write(epoch.steps, {f"{kind}/{TOTAL}": loss for kind, loss in epoch.losses.items()})
+        told = ", ".join(f"{_WORDS[kind]} {loss:.4f}" for kind, loss in epoch.losses.items())
+        note(f"epoch {epoch.number} of {epoch.of}: {told}")
 
     def validation(self, namer: CellNamer, lesson: Lesson) -> tuple[str, ...]:
         """How well the cells are named that were kept to stop by, in a sentence; none where none were kept."""
@@ -51,9 +50,5 @@ class Record:
         words = ", ".join(f"{name.replace('_', ' ')} {found[name]:.3f}" for name in METRICS)
         return (f"{words} on {counted(len(truth), 'validation cell')}; training was stopped by them: no test result.",)
 
-    @property
-    def _step(self) -> int:
-        return sum(self._steps.values())
 
-
-_KINDS = {"train": "loss", "val": "validated"}
+_WORDS = {TRAINED: "loss", VALIDATED: "validated"}
