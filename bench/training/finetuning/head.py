@@ -20,8 +20,8 @@ PREFIX = "finetuned_head."
 NOTE = "head"
 """Where `Card.extra` tells of a head. Not in `classes`, which are of heads that were pretrained."""
 
-_LEAST = 1e-3
-"""Standard deviation of a column, as a share of the largest one, below which it is not scaled."""
+_TINY = 1e-12
+"""Instead of 0, where all vectors are 0."""
 
 
 class Head(nn.Module):
@@ -54,12 +54,19 @@ class Head(nn.Module):
             else nn.Linear(width, classes)
         )
 
-    def standardise(self, vectors: Tensor) -> None:
-        """Centre and scale by what vectors (n, width) of training cells are like; before anything is learned."""
-        deviation = vectors.std(0, correction=0)
+    def standardise(self, vectors: Tensor, least: float) -> None:
+        """Centre and scale by what vectors (n, width) of training cells are like; before anything is learned.
+
+        Parameters
+        ----------
+        least
+            By what a column is divided at least, as a share of the root mean square of all numbers. What hardly
+            varies is not to be blown up: it may be rounding; and where the model learns too, a small step of it would
+            be a large one for the head.
+        """
+        floor = least * vectors.square().mean().sqrt()
         self.mean.copy_(vectors.mean(0))
-        # what hardly varies is not to be blown up: it is rounding, or a number that says nothing
-        self.deviation.copy_(torch.where(deviation > _LEAST * deviation.max(), deviation, 1))
+        self.deviation.copy_(vectors.std(0, correction=0).clamp(min=max(float(floor), _TINY)))
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Float (B, classes) logits of vectors (B, width)."""

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 CLIP = 1.0
 """Longest gradient."""
+LEAST, LEAST_FROZEN = 0.1, 1e-3
+"""See `Head.standardise`. An untrained network gives all cells nearly the same vector: without the first, the loss of
+one of width 32 rose to 6 nats before it fell, and ended higher."""
 LIKE = 512
 """Cells, at most, of which it is looked at what their vectors are like, where these are not all needed."""
 
@@ -130,7 +133,8 @@ class Teacher:
         known = np.arange(len(lesson.rows)) if frozen else self._some(lesson)
         vectors = answers(classifier.backbone.embed, read, lesson.rows[known], lengths[known], size, self._device)
         if self._config.head == "new":
-            classifier.head.standardise(vectors[torch.from_numpy(~lesson.watched[known])].to(self._device))
+            own = vectors[torch.from_numpy(~lesson.watched[known])].to(self._device)
+            classifier.head.standardise(own, LEAST_FROZEN if frozen else LEAST)
         if frozen:
             return Examples(of_vectors(vectors), known, lesson.codes, lengths)
         return Examples(read, lesson.rows, lesson.codes, lengths)

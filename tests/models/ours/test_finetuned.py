@@ -85,10 +85,11 @@ def test_only_the_last_block_learns_where_asked(folder: Path, labelled: ad.AnnDa
     assert {name.rpartition("blocks.")[2].partition(".")[0] for name in changed} == {"1", "transformer"}
 
 
+@pytest.mark.slow
 def test_it_learns_from_nothing_what_is_better_than_guessing(
     pbmc: ad.AnnData, asked: ad.AnnData, labelled: ad.AnnData
 ) -> None:
-    model = made("untrained", size="nano", max_epochs=6, batch_size=16, lr=0.003)
+    model = made("untrained", size="nano", max_epochs=12, batch_size=32, length=96)
     model.fit(labelled)
     answer = model.predict(asked[300:].copy())
     truth = pbmc.obs["cell_type"].to_numpy()[300:]
