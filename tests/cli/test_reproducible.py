@@ -28,6 +28,11 @@ COMMANDS = {
         *("--model", "scvi,scanvi", "--set", "max_epochs=2", "--task", "clustering,classification", *CURVE),
         *("--executor", "inline"),
     ],
+    "pretrained": [
+        *("--model", "ours,ours-finetuned,mae-mlp,scvi-pretrained", "--weights", "untrained", "--executor", "inline"),
+        *("--set", "ours.size=nano", "--set", "ours-finetuned.size=nano", "--set", "ours-finetuned.max_epochs=1"),
+        *("--task", "classification", *CURVE),
+    ],
 }
 CHECKOUT = {"git sha", "git dirty"}
 """Somebody may work on the source tree while this runs."""
