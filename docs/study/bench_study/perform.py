@@ -55,8 +55,9 @@ def perform(steps: Sequence[Step], cores: int, logs: Path) -> list[str]:
 
 
 def say(text: str) -> None:
-    """One line of progress on stderr, at once."""
-    print(text, file=sys.stderr, flush=True)
+    """One line of progress on stderr, at once: in one piece, as threads speak at the same time."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def _one(step: Step, where: str, log: Path) -> str:
