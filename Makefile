@@ -13,12 +13,17 @@ COMPILED := plugins/bench-scanorama
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 RUN := $(BIN)/bench run --results $(RESULTS) --jobs $(JOBS)
 
-.PHONY: help demo test slow lint types format install clean
+STUDY := PYTHONPATH=docs/study $(BIN)/python -m bench_study
+DATA ?=
+STUDY_WORK ?= results/study
+
+.PHONY: help demo test slow lint types format install clean study study-ablations study-report
 
 help:
 	@echo "make demo    set up and run the main job on embedded real data"
 	@echo "make test    set up and run the tests (make slow: the heavy ones)"
 	@echo "make lint    ruff; make types: mypy; make format: rewrite"
+	@echo "make study   DATA=FOLDER: docs/study.md again, hours of two cores (make study-report: from its records)"
 
 demo: $(INSTALLED)
 	$(RUN) --task classification,clustering --model pca,hvg,logreg,scvi --dataset pbmc68k >/dev/null # all tables below
@@ -42,6 +47,20 @@ types: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# What is done is not done again: an interrupted study goes on with the same command.
+study study-ablations: FILE = docs/study/$(if $(filter study,$@),study,ablations).toml
+study study-ablations: $(INSTALLED)
+	@test -n "$(DATA)" || { echo "name the folder of the files in docs/study/corpus.tsv: make $@ DATA=FOLDER" >&2; exit 2; }
+	$(STUDY) run --study $(FILE) --data $(DATA) --work $(STUDY_WORK)/$(notdir $(basename $(FILE)))
+	$(STUDY) keep --study $(FILE) --work $(STUDY_WORK)/$(notdir $(basename $(FILE)))
+	$(MAKE) study-report
+
+# The page, its figures and the executed notebook, from the records that are kept.
+study-report: $(INSTALLED)
+	$(STUDY) report
+	$(PIP) --group docs
+	$(BIN)/jupyter execute --inplace docs/compare_models.ipynb
 
 install: $(INSTALLED)
 
