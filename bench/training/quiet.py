@@ -12,9 +12,9 @@ LOGGERS = ("lightning", "lightning.pytorch", "lightning.fabric", "lightning.pyto
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Lightning's chatter away; what it prints goes to stderr."""
-    loggers = [logging.getLogger(name) for name in LOGGERS]
+def quiet(*others: str) -> Iterator[None]:
+    """Keep the chatter of Lightning, and of other loggers by name, away; what they print goes to stderr."""
+    loggers = [logging.getLogger(name) for name in (*LOGGERS, *others)]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import sys
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +11,7 @@ import scvi
 import torch
 
 from bench.heads import validation_cut
+from bench.training.quiet import quiet as without_chatter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,25 +22,13 @@ THREADS = torch.get_num_threads()
 """What the environment grants. numba, which chooses variable genes, later sets torch's threads to all cores:
 on cores that are shared this made training seven times slower."""
 
-LOGGERS = ("lightning", "lightning.pytorch", "lightning.fabric", "scvi")
-
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Lightning's and scvi-tools' chatter away (what they print goes to stderr) and threads as granted."""
+    """Keep Lightning's and scvi-tools' chatter away, and threads as granted."""
     torch.set_num_threads(THREADS)
-    loggers = [logging.getLogger(name) for name in LOGGERS]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
-            # advice on data loader workers and tensor cores, deprecations between the two libraries
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
+    with without_chatter("scvi"):
+        yield
 
 
 def seed(value: int) -> None:
