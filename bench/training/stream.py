@@ -65,7 +65,7 @@ class Stream:
             for passed, batch in enumerate(self.loader, start=1):  # noqa: B007 - used after the loop
                 yield batch
             if not passed:
-                raise BadInput("there is not one batch of cells to train on; give more cells, or lower batch_size.")
+                raise BadInput("there is not one batch of training cells; give more, or lower data.batch_size.")
 
 
 class Streamed(LightningDataModule):

@@ -48,7 +48,7 @@ def division(dataset: CellDataset, config: PartsConfig) -> Division:
         part = _dealt(np.array([store.n_cells for store in dataset.stores]), np.argsort(keys), by, config)
         numbers = (np.full(store.n_cells, part[n]) for n, store in enumerate(dataset.stores))
     else:
-        plain = CellDataset(dataset.stores, dataset.vocabulary, (by,))
+        plain = _with_column(dataset, by)
         names = list(plain.categories[by])
         sizes = np.zeros(len(names), dtype=np.int64)
         for codes in _codes(plain, by):
@@ -79,6 +79,14 @@ def _cells(dataset: CellDataset, config: PartsConfig) -> Iterator[np.ndarray]:
             yield np.where(place < test, 2, np.where(place < test + val, 1, 0))
 
 
+def _with_column(dataset: CellDataset, by: str) -> CellDataset:
+    """The cells of a dataset with the column that divides them alone."""
+    try:
+        return CellDataset(dataset.stores, dataset.vocabulary, (by,))
+    except BadInput as error:
+        raise BadInput(f"parts.by={by}: {error}") from None
+
+
 def _codes(dataset: CellDataset, column: str) -> Iterator[np.ndarray]:
     """Group of each cell, in blocks; refused is a cell without one, as it could be on any side."""
     for number, store in enumerate(dataset.stores):
@@ -89,7 +97,7 @@ def _codes(dataset: CellDataset, column: str) -> Iterator[np.ndarray]:
                 row = start - first + int(codes.argmin())
                 raise BadInput(
                     f"{column} is missing for cells of {store.name} (first: row {row}), so they could be on any side;"
-                    " fill it in, or divide by another column, by=store or by=cells."
+                    " fill it in, or divide by another column, parts.by=store or parts.by=cells."
                 )
             yield codes
 
@@ -112,8 +120,8 @@ def _dealt(sizes: np.ndarray, order: np.ndarray, by: str, config: PartsConfig) -
     if len(order) <= len(wanted):
         have = counted(len(order), "file" if by == "store" else "group")
         raise BadInput(
-            f"by={by}: {have} cannot be divided into {len(wanted) + 1} parts; set val=0 or test=0, or divide by"
-            " something else (by=cells: at random)."
+            f"parts.by={by}: {have} cannot be divided into {len(wanted) + 1} parts; set parts.val=0 or parts.test=0, or"
+            " divide by something else (parts.by=cells: at random)."
         )
     left = [int(group) for group in np.random.default_rng(config.seed).permutation(order)]
     part = np.zeros(len(sizes), dtype=np.int64)

@@ -71,4 +71,4 @@ class Origin:
             raise BadInput(f"{text}; resume with what it was, or begin anew.")
         if state["parts"] != self.parts:
             text = "the cells are divided otherwise than for the checkpoint, which has seen some that would test it"
-            raise BadInput(f"{text}; resume with the same by, val, test and seed of the parts.")
+            raise BadInput(f"{text}; resume with the same parts.by, parts.val, parts.test and parts.seed.")

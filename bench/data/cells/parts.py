@@ -64,7 +64,7 @@ class Parts:
             share, asked = len(cells) / n, self.asked[part]
             if not asked / 2 <= share <= 2 * asked:
                 what = f"{part} has {percent(share)} of the cells, not {percent(asked)}"
-                yield f"{what}: groups of by={self.by} are few or unequal."
+                yield f"{what}: groups of parts.by={self.by} are few or unequal."
 
 
 def divide(dataset: CellDataset, config: PartsConfig, folder: Path | None = None) -> Parts:

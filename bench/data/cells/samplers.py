@@ -47,9 +47,9 @@ class CellSampler(Sampler[Draw]):
         self.consumed = 0
         """Cells of the epoch, of all ranks, that were used."""
         if order.n < (1 if complete else self.width):
-            have, each = counted(order.n, "cell"), f"batch_size={batch_size}"
+            have, each = counted(order.n, "cell"), f"data.batch_size={batch_size}"
             where = f" on each of {world} devices" if world > 1 else ""
-            raise BadInput(f"{have} are too few for one batch of {each}{where}; give more cells, or lower batch_size.")
+            raise BadInput(f"{have} are too few for one batch of {each}{where}; give more cells, or lower it.")
 
     def __len__(self) -> int:
         """Batches of a rank in a whole epoch."""

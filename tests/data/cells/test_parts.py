@@ -107,7 +107,7 @@ def test_any_column_can_be_kept_together(dataset: Make) -> None:
 
 def test_parts_that_are_far_from_what_was_asked_are_told_of(dataset: Make) -> None:
     parts = divide(dataset({"donor": ["a"] * 50 + ["b"] * 40 + ["c"] * 10}), PartsConfig())
-    assert parts.notices == ("val has 40 % of the cells, not 10 %: groups of by=donor are few or unequal.",)
+    assert parts.notices == ("val has 40 % of the cells, not 10 %: groups of parts.by=donor are few or unequal.",)
 
 
 def test_a_donor_of_two_files_is_on_one_side(dataset: Make) -> None:
@@ -223,7 +223,7 @@ def test_damaged_parts_are_refused(dataset: Make, tmp_path: Path, damage: str) -
 
 def test_cells_without_a_group_are_refused(dataset: Make, tmp_path: Path) -> None:
     data = dataset({"donor": ["a", "b", "c"]}, {"donor": ["a", None, "c"]})
-    with pytest.raises(BadInput, match=r"donor is missing for cells of f1 \(first: row 1\), .*by=store"):
+    with pytest.raises(BadInput, match=r"donor is missing for cells of f1 \(first: row 1\), .*parts\.by=store"):
         divide(data, PartsConfig(), tmp_path / "parts")
     assert not [path for path in tmp_path.rglob("*") if "parts" in path.name]
 
@@ -236,9 +236,9 @@ def test_a_file_without_the_column_is_refused(dataset: Make) -> None:
 @pytest.mark.parametrize(
     ("config", "text"),
     [
-        (PartsConfig(), "by=donor: 2 groups cannot be divided into 3 parts; set val=0 or test=0"),
-        (PartsConfig(by="store"), "by=store: 1 file cannot be divided into 3 parts"),
-        (PartsConfig(by="donro"), "Did you mean 'donor'"),
+        (PartsConfig(), "parts.by=donor: 2 groups cannot be divided into 3 parts; set parts.val=0 or parts.test=0"),
+        (PartsConfig(by="store"), "parts.by=store: 1 file cannot be divided into 3 parts"),
+        (PartsConfig(by="donro"), "parts.by=donro: unknown column of obs: 'donro'. Did you mean 'donor'"),
         (PartsConfig(by="cells"), "4 cells are too few to be divided: none is left for val, test"),
     ],
 )

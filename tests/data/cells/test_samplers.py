@@ -117,7 +117,7 @@ def test_another_order_or_step_is_not_resumed(other: CellSampler, words: str) ->
 
 
 def test_too_few_cells_for_a_step_are_refused() -> None:
-    with pytest.raises(BadInput, match=r"7 cells are too few for one batch of batch_size=4 on each of 2 devices"):
+    with pytest.raises(BadInput, match=r"7 cells are too few for one batch of data\.batch_size=4 on each of 2 devices"):
         CellSampler(Random(7), 4, world=2)
     with pytest.raises(BadInput, match="0 cells are too few"):
         CellSampler(AsStored(0), 4, complete=True)
