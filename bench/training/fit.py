@@ -14,7 +14,6 @@ from lightning.pytorch.strategies import FSDPStrategy
 from bench.data import fingerprints
 from bench.data.cells.progress import note
 from bench.environment import first_process
-from bench.errors import BadInput
 from bench.training import begun, curves, folder, loggers, provenance
 from bench.training.checkpoints import CheckpointFiles, Checkpoints, look, network_state
 from bench.training.command import Training
@@ -79,8 +78,6 @@ class _Run:
         self.training = training
         self.config: TrainerConfig = training.config["trainer"]
         optim: OptimConfig = training.config["optim"]
-        if self.config.strategy == "fsdp" and training.device == "cpu":
-            raise BadInput("trainer.strategy=fsdp shares a model out to GPUs; take ddp, or --device cuda.")
         self.is_first, self.ending, self.interrupts = first_process(), Ending(), Interrupts()
         self._stops = Stops(self.config, self.ending, self.interrupts)
         self.resumed = _begin(training, self.is_first)

@@ -27,6 +27,20 @@ class TrainerConfig:
     strategy: Literal["auto", "ddp", "fsdp"] = option("auto", "how several devices share the work")
     compile: bool = option(False, "compile the network, which takes minutes and pays on a GPU")
 
+    def __post_init__(self) -> None:
+        parts = self.max_time.split(":")
+        if self.max_time and (len(parts) != 4 or not all(part.isdecimal() for part in parts)):
+            example = "00:12:00:00 for twelve hours"
+            raise ValueError(f"max_time={self.max_time!r} must look like DD:HH:MM:SS, such as {example}.")
+
+    @property
+    def max_seconds(self) -> float:
+        """`max_time`; without one, infinite."""
+        if not self.max_time:
+            return float("inf")
+        days, hours, minutes, seconds = map(int, self.max_time.split(":"))
+        return ((days * 24 + hours) * 60 + minutes) * 60.0 + seconds
+
 
 @dataclass(frozen=True)
 class OptimConfig:

@@ -17,6 +17,7 @@ from bench.training import begun, loggers
 from bench.training.command import Device, Training, TrainingCommand, Verb
 from bench.training.configure import command_of, configured
 from bench.training.fitted import Fitted
+from bench.training.options import TrainerConfig
 from bench.weights.trained import is_trained
 from bench.wording import counted, listed
 
@@ -81,6 +82,7 @@ def checked(request: Request, here: bool = True) -> Checked:
         raise BadInput(f"model {spec.name}: {'; '.join(missing)}.")
     command = command_of(spec, request.verb)
     training = _training(request, command)
+    _require_strategy(training)
     # a job that starts again, and other processes of this training, find what was written before
     _require_place(training, may_hold=request.resume == "if-there" or not first_process())
     _require_data(request.data)
@@ -166,6 +168,13 @@ def _require_data(names: tuple[str, ...]) -> None:
     from bench.data.cells import sources  # numpy and pandas: half a second that no mistake above has to wait for
 
     sources.require(names)
+
+
+def _require_strategy(training: Training) -> None:
+    """Refuse to share out a model to devices that cannot hold a share of it."""
+    trainer = training.config.get("trainer")
+    if isinstance(trainer, TrainerConfig) and trainer.strategy == "fsdp" and training.device == "cpu":
+        raise BadInput("trainer.strategy=fsdp shares a model out to GPUs; take ddp, or --device cuda.")
 
 
 def _require_devices(request: Request) -> None:

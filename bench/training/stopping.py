@@ -14,7 +14,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from bench.environment import first_process
-from bench.errors import BadInput
 from bench.training.fitted import Stopped
 from bench.training.options import TrainerConfig
 from bench.training.recorder import Recorder, ends_step
@@ -94,7 +93,7 @@ class Stops(Callback):
 
     def __init__(self, config: TrainerConfig, ending: Ending, interrupts: Interrupts) -> None:
         self._config, self._ending, self._interrupts = config, ending, interrupts
-        self._until = time.monotonic() + seconds(config.max_time) if config.max_time else float("inf")
+        self._until = time.monotonic() + config.max_seconds
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From here on signals are ours."""
@@ -146,21 +145,6 @@ class Patience(Callback):
     def _look(self, trainer: Trainer) -> None:
         if self._patience and self._waited >= self._patience:
             self._ending.end(trainer, "early stopping")
-
-
-def seconds(text: str) -> float:
-    """Seconds of DD:HH:MM:SS.
-
-    Raises
-    ------
-    BadInput
-        If it is written otherwise.
-    """
-    parts = text.split(":")
-    if len(parts) != 4 or not all(part.isdecimal() for part in parts):
-        raise BadInput(f"trainer.max_time {text!r} must look like DD:HH:MM:SS, such as 00:12:00:00 for twelve hours.")
-    days, hours, minutes, rest = map(int, parts)
-    return ((days * 24 + hours) * 60 + minutes) * 60.0 + rest
 
 
 def _anywhere(trainer: Trainer, *flags: bool) -> list[bool]:

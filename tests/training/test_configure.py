@@ -90,6 +90,10 @@ WRONG: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "a wrong type": ({"model.width": "wide"}, ("option 'width' of section model: 'wide' is not int.",)),
     "out of bounds": ({"model.width": "0"}, ("option 'width' of section model: 0 is below 1.",)),
     "a wrong choice": ({"model.act": "tanh"}, ("'tanh' is not one of relu, silu",)),
+    "a time of another form": (
+        {"trainer.max_time": "2h"},
+        ("section trainer: max_time='2h' must look like DD:HH:MM:SS, such as 00:12:00:00 for twelve hours.",),
+    ),
     "no section": ({"max_steps": "3"}, ("--set max_steps: say of which section, --set trainer.max_steps=...",)),
     "no section, misspelt": ({"max_step": "3"}, ("Did you mean 'trainer.max_steps'?", "Write it with its section.")),
     "the seed": ({"seed": "3"}, ("use --seed",)),
@@ -141,8 +145,18 @@ def test_a_package_of_configurations_that_is_not_there_is_its_plugins_fault() ->
         configured(TrainingCommand("a model", "a:b", {}, configs="no_such_package"), "small")
 
 
+def test_a_time_is_read_as_seconds() -> None:
+    assert TrainerConfig(max_time="01:02:03:04").max_seconds == 93_784
+    assert TrainerConfig().max_seconds == float("inf")
+
+
 @given(
-    st.builds(TrainerConfig, max_steps=st.integers(1, 10**9), max_time=st.text(max_size=9), clip=st.floats(0, 1e9)),
+    st.builds(
+        TrainerConfig,
+        max_steps=st.integers(1, 10**9),
+        max_time=st.sampled_from(["", "01:02:03:04"]),
+        clip=st.floats(0, 1e9),
+    ),
     st.builds(Net, width=st.integers(1, 10**6), act=st.sampled_from(["relu", "silu"])),
 )
 def test_what_can_be_configured_can_be_set_word_by_word(trainer: TrainerConfig, net: Net) -> None:

@@ -200,12 +200,6 @@ def test_what_a_process_that_prepares_batches_raises_is_told_without_its_traceba
         caught.reraise()
 
 
-def test_sharding_over_a_cpu_is_refused(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"trainer.strategy=fsdp shares a model out to GPUs; take ddp"):
-        train(file, tmp_path / "out", trainer={"strategy": "fsdp"})
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_model_that_stands_somewhere_is_not_overwritten(file: Path, tmp_path: Path) -> None:
     train(file, tmp_path, trainer={"max_steps": 1})
     (tmp_path / LAST).unlink()
@@ -220,9 +214,3 @@ def test_what_came_to_nothing_may_be_begun_again(file: Path, tmp_path: Path) -> 
     with pytest.raises(BadOutput, match="there is no checkpoint yet"):
         train(file, tmp_path, Breaking(0, "train"))
     assert train(file, tmp_path, seed=3, trainer={"max_steps": 2}).steps == 2
-
-
-def test_a_time_that_cannot_be_read_is_refused_before_anything_is_written(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"trainer.max_time '2h' must look like DD:HH:MM:SS"):
-        train(file, tmp_path / "out", trainer={"max_time": "2h"})
-    assert not (tmp_path / "out").exists()

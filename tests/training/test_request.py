@@ -70,6 +70,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no devices": ({"devices": 0}, "devices=0: a training needs at least 1"),
     "no data": ({"data": ()}, "no data were named"),
     "data that are not there": ({"data": ("b.h5ad",)}, "dataset file not found: "),
+    "sharding over a CPU": (
+        {"settings": {"trainer.strategy": "fsdp"}},
+        "trainer.strategy=fsdp shares a model out to GPUs; take ddp, or --device cuda.",
+    ),
     "too many devices": ({"devices": 100_000}, "--devices 100000: this machine has "),
     "nodes that nobody starts": ({"nodes": 2}, "use --executor slurm, or torchrun"),
     "nothing to resume": ({"resume": "yes"}, "holds no checkpoint to go on from; leave --resume out"),
