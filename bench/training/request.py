@@ -16,9 +16,10 @@ from bench.specs import load_target
 from bench.training import begun, loggers
 from bench.training.command import Device, Training, TrainingCommand, Verb
 from bench.training.configure import command_of, configured
+from bench.training.curves import CURVES
 from bench.training.fitted import Fitted
 from bench.training.options import TrainerConfig
-from bench.weights.trained import is_trained
+from bench.weights.trained import FILES, is_trained
 from bench.wording import counted, listed
 
 Resume = Literal["no", "yes", "if-there"]
@@ -84,7 +85,7 @@ def checked(request: Request, here: bool = True) -> Checked:
     training = _training(request, command)
     _require_strategy(training)
     # a job that starts again, and other processes of this training, find what was written before
-    _require_place(training, may_hold=request.resume == "if-there" or not first_process())
+    _require_place(training, shared=request.resume == "if-there" or not first_process())
     _require_data(request.data)
     if here:
         _require_devices(request)
@@ -140,8 +141,11 @@ def _weights(request: Request, command: TrainingCommand) -> Weights:
     return folder
 
 
-def _require_place(training: Training, may_hold: bool) -> None:
-    """Refuse a folder that is not free to begin in, or holds nothing that could be resumed as what is asked for."""
+def _require_place(training: Training, shared: bool) -> None:
+    """Refuse a folder that is not free to begin in, or holds nothing that could be resumed as what is asked for.
+
+    What stands in a folder that is shared stays, if a training writes nothing of that name.
+    """
     out = training.out
     standing = next(path for path in (out, *out.parents) if path.exists())
     if not standing.is_dir():
@@ -150,18 +154,19 @@ def _require_place(training: Training, may_hold: bool) -> None:
         raise BadInput(f"--out {out}: folder {standing} cannot be written to.")
     if training.resume:
         begun.require_same(training)
-    elif not may_hold and (held := _held(training)):
+    elif held := [name for name in _held(training) if not shared or name in (*FILES, *CURVES)]:
         way = "go on with --resume, or name" if (out / begun.LAST).is_file() else "name"
         raise BadInput(f"--out {out} is not empty ({listed(held, 3)}); {way} another folder.")
 
 
 def _held(training: Training) -> list[str]:
-    """What stands in the folder, but for a script to train there and what a training left that came to nothing."""
+    """What stands in the folder, but for a job to train there and what a training left that came to nothing."""
     out = training.out
     kept = (out / begun.LAST).is_file() or is_trained(out)
     if not out.is_dir() or ((out / begun.NOTE).is_file() and not kept):
         return []
-    return sorted(path.name for path in out.iterdir() if path.name != f"{training.verb}.sbatch")
+    of_job = (f"{training.verb}.sbatch", "slurm-*.out")
+    return sorted(path.name for path in out.iterdir() if not any(map(path.match, of_job)))
 
 
 def _require_data(names: tuple[str, ...]) -> None:

@@ -118,8 +118,9 @@ def test_nodes_may_be_started_by_a_launcher(asked: Request, name: str, monkeypat
 
 def test_a_folder_that_holds_something_is_refused(asked: Request) -> None:
     asked.out.mkdir()
-    (asked.out / "pretrain.sbatch").touch()
-    checked(asked)  # written by us to train there
+    for name in ("pretrain.sbatch", "slurm-42.out"):
+        (asked.out / name).touch()
+    checked(asked)  # written by us to train there, and by a job that did not begin
     (asked.out / "thesis.tex").touch()
     with pytest.raises(BadInput, match=r"out is not empty \(thesis\.tex\); name another folder"):
         checked(asked)
@@ -171,6 +172,16 @@ def test_a_job_that_did_not_come_to_a_checkpoint_begins_again(asked: Request) ->
     asked.out.mkdir()
     (asked.out / "slurm-42.out").touch()
     assert not checked(dataclasses.replace(asked, resume="if-there")).training.resume
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "curves.svg"])
+def test_a_job_writes_over_nobodys_files(asked: Request, name: str) -> None:
+    asked.out.mkdir()
+    (asked.out / "thesis.tex").touch()
+    checked(dataclasses.replace(asked, resume="if-there"))
+    (asked.out / name).touch()
+    with pytest.raises(BadInput, match=rf"out is not empty \({name}\); name another folder"):
+        checked(dataclasses.replace(asked, resume="if-there"))
 
 
 def test_other_processes_of_a_training_find_what_the_first_one_wrote(
