@@ -14,8 +14,8 @@ from tests.training.bag import Bag
 
 from bench.data import fingerprints
 from bench.data.cells.vocabulary import Vocabulary
-from bench.errors import BadInput
-from bench.training import folder, loggers, provenance
+from bench.errors import BadInput, BadOutput
+from bench.training import folder, loggers, provenance, request
 from bench.training.begun import LOGS
 from bench.training.command import Training
 from bench.training.finetuning import command, head
@@ -138,6 +138,25 @@ def test_what_cannot_be_done_is_said(asked: Training, change: Callable[[Training
     with pytest.raises(BadInput, match=words):
         command.finetune(change(asked), begin)
     assert not trained.is_trained(asked.out)
+
+
+def test_a_folder_in_which_nothing_came_of_it_is_free_again(asked: Training) -> None:
+    with pytest.raises(BadOutput, match="lower lr"):
+        command.finetune(with_options(asked, "finetune", lr=1e30), begin)
+    assert not trained.is_trained(asked.out)
+    assert request._held(asked) == []
+    command.finetune(asked, begin)
+    assert "config.yaml" in request._held(asked)
+
+
+def test_a_single_type_is_told_of(asked: Training, file: Path) -> None:
+    cells = ad.read_h5ad(file)
+    cells.obs[LABEL] = "blood"
+    cells.write_h5ad(asked.out.with_name("one.h5ad"))
+    made = command.finetune(replace(asked, data=(str(asked.out.with_name("one.h5ad")),)), begin)
+    assert made.steps == 0
+    assert made.notices[-1].startswith("all labelled cells are 'blood': there was nothing to learn")
+    assert "stopped" not in " ".join(made.notices)
 
 
 def test_a_group_that_is_not_known_is_refused(asked: Training, grouped: Path) -> None:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from bench.training.finetuning.options import FinetuneConfig, LabelledData
     from bench.training.learner import Backbone
 
+_ONE_CLASS = "all labelled cells are {!r}: there was nothing to learn, and every cell will be named that."
+
 
 @dataclass(frozen=True)
 class Start:
@@ -72,6 +74,7 @@ def finetune(training: Training, begin: Callable[[ad.AnnData], Start]) -> Fitted
     for text in gathered.notices:
         note(text)
     start = begin(gathered.cells)
+    begun.note(training)  # so that the folder is free again if this comes to nothing
     with _record(training) as record, _explained():
         namer = CellNamer(
             config,
@@ -83,7 +86,7 @@ def finetune(training: Training, begin: Callable[[ad.AnnData], Start]) -> Fitted
         )
         lesson = namer.lesson(gathered.cells)
         namer.learn(lesson)
-        said = record.validation(namer, lesson)
+        said = record.validation(namer, lesson) if namer.course else (_ONE_CLASS.format(namer.classes[0]),)
     parts = _parts(lesson, gathered, config)
     _write(training, start.card, namer, gathered, parts, time.monotonic() - started)
     return _fitted(training, namer.course, (*parts.notices, *said))
