@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.capabilities import Weights
-from bench.data.cells.vocabulary import Vocabulary
+from bench.data.cells.vocabulary import GeneKind, Vocabulary
 from bench.errors import BadInput
 from bench.training.folder import Card, read_card
 
@@ -26,28 +26,30 @@ def written(positions: np.ndarray) -> str:
 
 
 def panel_of(card: Card, folder: Path) -> Vocabulary:
-    """The genes of a trained model, in its order.
+    """The genes of a trained model, in its order, by all names that its data gave them.
 
     Raises
     ------
     BadInput
         If the card does not say, or names positions that the vocabulary does not have.
     """
-    names, text = card.vocabulary.names, card.extra.get(PANEL)
+    text = card.extra.get(PANEL)
     ends = [run.split("-") for run in text.split(",")] if isinstance(text, str) and _TEXT.fullmatch(text) else []
     runs = [(int(run[0]), int(run[-1])) for run in ends]
     flat = [place for run in runs for place in run]
-    if not runs or flat != sorted(flat) or flat[-1] >= len(names):
+    if not runs or flat != sorted(flat) or flat[-1] >= len(card.vocabulary):
         raise BadInput(f"{folder}: its config.yaml does not say which genes the model reads; copy the folder again.")
-    return Vocabulary(card.vocabulary.kind, tuple(name for first, last in runs for name in names[first : last + 1]))
+    return card.vocabulary.at(np.concatenate([np.arange(first, last + 1) for first, last in runs]))
 
 
-def known_genes(weights: Weights, models: Collection[str]) -> frozenset[str] | None:
-    """For `ModelSpec.vocabulary`: the genes that a trained folder's model reads; None: untrained, it takes any.
+def known_genes(weights: Weights, models: Collection[str]) -> dict[GeneKind, frozenset[str]] | None:
+    """For `ModelSpec.vocabulary`: names by kind of the genes that a trained folder's model reads.
+
+    None: untrained, it takes any.
 
     Raises
     ------
     BadInput
         If the folder is damaged or holds none of `models`.
     """
-    return frozenset(panel_of(read_card(weights, models), weights).names) if isinstance(weights, Path) else None
+    return panel_of(read_card(weights, models), weights).by_kind if isinstance(weights, Path) else None

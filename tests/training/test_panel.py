@@ -35,6 +35,13 @@ def test_positions_come_back_as_they_were_written(positions: set[int]) -> None:
     assert panel.names == tuple(NAMES[position] for position in ordered)
 
 
+def test_genes_keep_their_other_names() -> None:
+    """So that data with symbols alone are read by a model that was trained by Ensembl ids."""
+    vocabulary = Vocabulary("ensembl", tuple(f"ENSG{k:011d}" for k in range(3)), ("A", "", "C"))
+    panel = panel_of(Card("x", "1", "pretrain", 0, {}, vocabulary, extra={PANEL: "1-2"}), Path("out"))
+    assert (panel.names, panel.others) == (vocabulary.names[1:], ("", "C"))
+
+
 def test_neighbours_are_written_as_one() -> None:
     assert written(np.array([0, 1, 2, 5, 7, 8])) == "0-2,5,7-8"
 

@@ -52,7 +52,7 @@ def pretrain(files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory)
         out = out or tmp_path_factory.mktemp("trained") / model
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("BENCH_CACHE_DIR", str(files[0].with_name("cache")))
-            bench.pretrain(model, list(files), out, set=settings, loggers=("csv",), **options)
+            bench.pretrain(model, options.pop("data", list(files)), out, set=settings, loggers=("csv",), **options)
         return out
 
     return run

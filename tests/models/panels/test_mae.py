@@ -13,6 +13,7 @@ import torch
 from torch.distributions import NegativeBinomial, Poisson
 
 from bench import config
+from bench.catalogue import catalogue
 from bench.conformance.examine import requested
 from bench.conformance.request import rows
 from bench.data.cells.dense import DenseBatch
@@ -22,6 +23,8 @@ from bench.data.cells.parts import PartsConfig
 from bench.data.cells.recipe import Dense
 from bench.data.cells.statistics import DEPTH
 from bench.errors import BadInput
+from bench.genes.vocabulary import suitability
+from bench.specs import DatasetSpec
 from bench.training.begun import LOGS
 from bench.training.folder import read_card, read_state
 from bench.training.loggers import read
@@ -135,7 +138,7 @@ class TestPretraining:
         panel = panel_of(card, folder)
         assert len(panel) == 200
         assert len(card.vocabulary) == 765  # all that were measured, to know the cells again
-        assert genes(MaeConfig(), weights=folder, species="") == frozenset(panel.names)
+        assert genes(MaeConfig(), weights=folder, species="") == {"symbol": frozenset(panel.names)}
         assert genes(MaeConfig(), weights="untrained", species="") is None
 
     @pytest.mark.slow
@@ -197,6 +200,21 @@ class TestEmbedding:
         known = panel_of(read_card(folder, ("mae-mlp",)), folder).names
         with pytest.raises(BadInput, match=r"these cells: only 0 of 5 genes .* are among the 200 of the vocabulary"):
             ours.embed(asked[:, np.flatnonzero(~asked.var_names.isin(known))[:5]].copy())
+
+    def test_genes_are_known_by_either_name(self, pretrain: Pretrain, asked: ad.AnnData, tmp_path: Path) -> None:
+        """Trained on a file with Ensembl ids and symbols, asked about one with symbols alone, as many are."""
+        both = asked.copy()
+        both.var["ensembl_id"] = [f"ENSG{k:011d}" for k in range(both.n_vars)]
+        both.write_h5ad(tmp_path / "both.h5ad")
+        short = {**SHORT, "parts.by": "cells", "trainer.max_steps": 1, "trainer.val_every": 0}
+        weights = pretrain("mae-mlp", short, data=[tmp_path / "both.h5ad"])
+        spec, none = catalogue().model("mae-mlp"), DatasetSpec("blood", "", "a:b")
+        assert panel_of(read_card(weights, ("mae-mlp",)), weights).kind == "ensembl"
+        for cells in (both, asked):
+            known = suitability(cells, spec, {}, str(weights), none).coverage
+            assert known is not None
+            assert known.known == 200
+        assert np.array_equal(model(weights).embed(asked), model(weights).embed(both))
 
     @pytest.mark.slow
     def test_it_passes_the_kit(self, folder: Path) -> None:
