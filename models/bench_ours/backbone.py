@@ -125,7 +125,7 @@ class OursBackbone(nn.Module):
         network.load_state_dict({name: _tensor(array) for name, array in state.items()}, assign=True)
         reading = reading or Reading()
         network.config = replace(architecture, pooling=reading.pooling or architecture.pooling)
-        config = _of_length(collator(architecture, objective), reading.length)
+        config = _collating(architecture, objective, reading.length)
         return cls(network, card.vocabulary, config, card.statistics, card.categories, seed=seed)
 
     @classmethod
@@ -159,7 +159,7 @@ class OursBackbone(nn.Module):
         network.encoder.genes = LearnedGenes.from_pretrained(
             _drawn(vocabulary.names, network.config.shape.width, seed), freeze=False
         )
-        return cls(network, vocabulary, _of_length(collator(architecture, objective), reading.length), seed=seed)
+        return cls(network, vocabulary, _collating(architecture, objective, reading.length), seed=seed)
 
     def of_genes(self, ids: Sequence[str]) -> pd.DataFrame:
         """The vectors that genes are told apart by, float32 (genes, width), by id, of those that are known."""
@@ -239,16 +239,16 @@ def _sizes(words: Mapping[str, Collection[str]], columns: Sequence[str]) -> dict
     return {column: len(words[column]) for column in columns if column in words}
 
 
-def _of_length(config: CollatorConfig, length: int) -> CollatorConfig:
-    """The same with as many tokens, 0 being as many as it has.
+def _collating(architecture: Architecture, objective: Objective, length: int) -> CollatorConfig:
+    """How cells are read, as so many tokens; 0: as many as the objective says.
 
     Raises
     ------
     BadInput
-        If two time points cannot share them.
+        If two time points cannot share them, or a stranger's folder says what does not go together.
     """
     try:
-        return replace(config, length=length or config.length)
+        return collator(architecture, replace(objective, length=length or objective.length))
     except ValueError as error:
         raise BadInput(str(error)) from None
 

@@ -13,6 +13,9 @@ Size = Literal["nano", "tiny", "small", "base", "large"]
 Likelihood = Literal["poisson", "ztp", "nb", "ztnb", "zinb", "mse", "bin_ce", "rank_ce", "id_ce"]
 Head = Literal["genes", "generation", "projection"]
 
+LONGEST = 2**17
+"""Gene tokens: more than any species has genes."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -89,7 +92,7 @@ class ReadingConfig:
     """How cells are read."""
 
     pooling: Literal["", "cls", "mean"] = option("", "a cell's vector: CLS, or the mean over genes; empty: as trained")
-    length: int = option(0, "gene tokens of a cell, at most; 0: as trained", low=0)
+    length: int = option(0, "gene tokens of a cell, at most; 0: as trained", low=0, high=LONGEST)
     size: Literal["", Size] = option("", "of an untrained model; empty: tiny, or what the weights are of")
 
 
@@ -111,7 +114,7 @@ class Objective:
     temperature: float = option(0.1, "of the contrast", low=0.001, high=10)
     label_weight: float = option(1.0, "of each label's cross-entropy", low=0)
     ontologies: tuple[str, ...] = option((), "column=FILE (.obo, or .tsv of child and parent): labels form a hierarchy")
-    length: int = option(1024, "gene tokens", low=1, high=2**17)
+    length: int = option(1024, "gene tokens", low=1, high=LONGEST)
     genes: GeneChoice = option("nonzero_random", "which genes become tokens")
     zeros: float = option(1.0, "genes without counts per gene with counts, for nonzero_and_zeros", low=0, high=100)
     mask_low: float = option(0.5, "share of masked genes, at least", low=0, high=1)

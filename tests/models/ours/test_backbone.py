@@ -212,13 +212,16 @@ def test_weights_that_do_not_fit_are_named(folder: Path, tmp_path: Path) -> None
         OursBackbone.of_folder(rewritten(folder, state, tmp_path / "other"))
 
 
-def test_a_network_that_nobody_has_room_for_is_refused_before_it_is_made(folder: Path) -> None:
+def test_what_a_strangers_folder_cannot_mean_is_refused_before_it_is_made(folder: Path) -> None:
     from dataclasses import replace
 
     card = read_card(folder, ("ours",))
     huge = {**card.config, "model": {**card.config["model"], "width": 60_000, "heads": 1}}
     with pytest.raises(BadInput, match="does not fit the model"):
         OursBackbone.of(replace(card, config=huge), read_state(folder), "weights x")
+    mixed = {**card.config, "objective": {**card.config["objective"], "mask_low": 0.9}}
+    with pytest.raises(BadInput, match="mask_low=0[.]9 is above mask_high"):
+        OursBackbone.of(replace(card, config=mixed), read_state(folder), "weights x")
     uneven = {**card.config, "model": {**card.config["model"], "heads": 5}}
     with pytest.raises(BadInput, match="weights x: its width cannot be shared out to its heads"):
         OursBackbone.of(replace(card, config=uneven), read_state(folder), "weights x")

@@ -134,3 +134,5 @@ def test_what_does_not_go_together_is_said(folder: Path, labelled: ad.AnnData) -
         made(folder, head="stored")
     with pytest.raises(BadInput, match=r"size=nano is of an untrained model"):
         made(folder, size="nano")
+    with pytest.raises(BadInput, match="option 'length' of model ours-finetuned"):  # nor could its folder be read
+        made(folder, length=2**17 + 1)
