@@ -220,7 +220,7 @@ def test_what_a_strangers_folder_cannot_mean_is_refused_before_it_is_made(folder
     with pytest.raises(BadInput, match="does not fit the model"):
         OursBackbone.of(replace(card, config=huge), read_state(folder), "weights x")
     mixed = {**card.config, "objective": {**card.config["objective"], "mask_low": 0.9}}
-    with pytest.raises(BadInput, match="mask_low=0[.]9 is above mask_high"):
+    with pytest.raises(BadInput, match=r"mask_low=0\.9 is above mask_high"):
         OursBackbone.of(replace(card, config=mixed), read_state(folder), "weights x")
     uneven = {**card.config, "model": {**card.config["model"], "heads": 5}}
     with pytest.raises(BadInput, match="weights x: its width cannot be shared out to its heads"):
