@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.data import safety
+from bench.data.names import clean
 from bench.errors import BadInput, unknown
 from bench.wording import counted, listed
 
@@ -45,7 +46,8 @@ def words(given: Any, folder: Path, where: str) -> Words:
         given = _read(folder / given)
     if not isinstance(given, dict) or not given or not all(isinstance(word, str) for word in given.values()):
         raise BadInput(f'{where} must be a table of words, as in {{ "CD4 T cells" = "T CD4" }}, or a .tsv file.')
-    return {str(label).strip(): word.strip() for label, word in given.items()}
+    # values as they are read from data: with spaces at their ends, if they have some
+    return {clean([label], where)[0]: word.strip() for label, word in given.items()}
 
 
 def relabel(data: ad.AnnData, maps: Mapping[str, Words], where: str) -> list[str]:
@@ -87,12 +89,13 @@ def _require_same(present: set[str], known: Words, column: str, where: str) -> N
 def _read(path: Path) -> dict[str, str]:
     safety.require_file(path)
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+        with path.open(encoding="utf-8-sig", newline="") as file:  # as spreadsheets write it, too
+            reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"cannot read the map {path}: {error}; write it as tab-separated text.") from None
     found: dict[str, str] = {}
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         label, becomes = (row.get(name) for name in COLUMNS)
         if label is None or becomes is None:
             raise BadInput(f"map {path}, line {number}: it needs the columns {' and '.join(COLUMNS)}, tabs between.")

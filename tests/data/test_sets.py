@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,15 @@ def test_types_of_two_studies_are_given_common_names(tmp_path: Path) -> None:
     assert "3 cells without cell_type dropped" in notices
 
 
+def test_a_value_is_mapped_as_it_is_spelt_in_the_file(tmp_path: Path) -> None:
+    typed(tmp_path / "a.h5ad", "uv", ["CD4 ", "naïve"])
+    typed(tmp_path / "b.h5ad", "yz", ["T helper", "platelet"])
+    decomposed = unicodedata.normalize("NFD", "naïve")
+    (tmp_path / "a.tsv").write_text(f"label\tbecomes\nCD4 \tT\n{decomposed}\t B \n", encoding="utf-8")
+    data = canonical.load(describe_set(toml(tmp_path, MAPPED)))
+    assert data.obs["cell_type"].to_dict() == {"u": "T", "v": "B", "y": "T"}
+
+
 def test_cells_that_lost_their_label_are_refused_like_any_others_unless_asked_for(tmp_path: Path) -> None:
     typed(tmp_path / "a.h5ad", "u", ["CD4"])
     typed(tmp_path / "b.h5ad", "yz", ["T helper", "platelet"])
@@ -186,6 +196,7 @@ def test_cells_that_lost_their_label_are_refused_like_any_others_unless_asked_fo
         ("label\tbecomes\nCD4\tT\nCD88\tT", "unknown value in the map of ct of a.h5ad: 'CD88'. Did you mean 'CD8'"),
         ("label\tbecomes\nCD4\tT", "leaves out 'CD8'; name every value"),
         ("label\tbecomes\nCD4\tT\nCD4\tB\nCD8\tT", "line 3: 'CD4' is there twice"),
+        ("label\tbecomes\n\nCD4\tT\nCD4\tB", "line 4: 'CD4' is there twice"),
         ("label\tname\nCD4\tT", "line 2: it needs the columns label and becomes"),
         ("label,becomes\nCD4,T", "line 2: it needs the columns label and becomes"),
         ("label\tbecomes\n", "must be a table of words"),
