@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,25 @@ def test_a_name_that_nothing_has_is_refused(tmp_path: Path) -> None:
         outline.read(path)
     path.write_text("[[entri]]\nname = 'a'\n")
     with pytest.raises(BadInput, match=r"unknown key of study.toml: 'entri'. Did you mean 'entry'"):
+        outline.read(path)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "words"),
+    [
+        ('set = { "objective.pretext"', 'sett = { "objective.pretext"', "'sett'. Did you mean 'set'"),
+        ("[ablation.base.set]", "[ablation.base.sets]", "'sets'. Did you mean 'set'"),
+        ("[ablation.base]", "[ablation.bass]", "option 'model' of base of study.toml must be set"),
+        ("[[ablation]]", "[ablation]", "write each ablation as a table of its own, below [[ablation]]"),
+    ],
+)
+def test_a_misspelt_ablation_is_refused_and_not_run_as_the_base(
+    study_folder: Path, tmp_path: Path, right: str, wrong: str, words: str
+) -> None:
+    text = (study_folder / "ablations.toml").read_text(encoding="utf-8")
+    path = tmp_path / "study.toml"
+    path.write_text(text.replace(right, wrong, 1), encoding="utf-8")
+    with pytest.raises(BadInput, match=re.escape(words)):
         outline.read(path)
 
 

@@ -65,6 +65,37 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Base:
+    """What the variants of an ablation have in common."""
+
+    model: str
+    config: str = option("", "configuration of the model's own")
+    probe: str = option("", "classifier on top of the embedding")
+    set: Options = field(default_factory=dict)
+    """`section.option` -> value."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The base, with one thing changed."""
+
+    name: str
+    label: str
+    group: str
+    """What is varied."""
+    set: Options = field(default_factory=dict)
+    """`section.option` -> value, over those of the base."""
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """How often variants are trained, and what they are asked."""
+
+    seeds: tuple[int, ...]
+    exams: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A question that the report answers: is `entry` better than `against`?"""
 
@@ -113,18 +144,18 @@ def read(path: Path) -> Study:
     Raises
     ------
     BadInput
-        For unknown keys and names, with those that are known.
+        For unknown keys and names, with those that are known, and for what is no list of tables.
     """
     tables = config.read(path)
     study = Study(
-        pretrainings=tuple(_build(Pretraining, t, path) for t in tables.pop("pretrain", ())),
-        exams=tuple(_build(Exam, t, path) for t in tables.pop("exam", ())),
-        entries=tuple(_build(Entry, t, path) for t in tables.pop("entry", ())),
-        comparisons=tuple(_build(Comparison, t, path) for t in tables.pop("compare", ())),
+        pretrainings=_build_all(Pretraining, tables, "pretrain", path),
+        exams=_build_all(Exam, tables, "exam", path),
+        entries=_build_all(Entry, tables, "entry", path),
+        comparisons=_build_all(Comparison, tables, "compare", path),
         reference=str(tables.pop("reference", "")),
         folder=path.parent,
     )
-    for ablation in tables.pop("ablation", ()):
+    for ablation in _tables(tables, "ablation", path):
         study = _with_variants(study, ablation, path)
     for key in tables:
         raise unknown(f"key of {path.name}:", key, ("pretrain", "exam", "entry", "compare", "ablation", "reference"))
@@ -144,27 +175,38 @@ def corpus(folder: Path) -> list[CorpusFile]:
     ]
 
 
+def _tables(tables: dict[str, Any], kind: str, path: Path) -> list[dict[str, Any]]:
+    found = tables.pop(kind, [])
+    if not isinstance(found, list) or not all(isinstance(table, dict) for table in found):
+        raise BadInput(f"{path.name}: write each {kind} as a table of its own, below [[{kind}]].")
+    return found
+
+
+def _build_all(cls: type[Item], tables: dict[str, Any], kind: str, path: Path) -> tuple[Item, ...]:
+    return tuple(_build(cls, table, path) for table in _tables(tables, kind, path))
+
+
 def _build(cls: type[Item], table: Mapping[str, Any], path: Path) -> Item:
     """One table; those of options stay as they are, since models check them."""
-    tables = {key: value for key, value in table.items() if isinstance(value, dict)}
-    plain = {key: value for key, value in table.items() if key not in tables}
+    options = {key: value for key, value in table.items() if isinstance(value, dict) and key in config.names(cls)}
+    plain = {key: value for key, value in table.items() if key not in options}
     built = config.build(
         cls, plain, f"{cls.__name__.lower()} {table.get('name', '')} of {path.name}".replace("  ", " ")
     )
-    return replace(built, **tables)
+    return replace(built, **options)
 
 
 def _with_variants(study: Study, table: Mapping[str, Any], path: Path) -> Study:
     """A pretraining and an entry for each variant and seed: the base, with one thing changed."""
-    base, seeds, exams = table["base"], table["seeds"], table["exams"]
+    left = dict(table)
+    variants = _build_all(Variant, left, "variant", path)
+    base = _build(Base, left.pop("base", {}), path)
+    asked = _build(Ablation, left, path)
     pretrainings, entries = list(study.pretrainings), list(study.entries)
-    for variant, seed in itertools.product(table["variant"], seeds):
-        name = f"{variant['name']}-{seed}"
-        options = {**base["set"], **variant.get("set", {})}
-        pretrainings.append(Pretraining(name, base["model"], base["config"], seed, 1, options))
-        entries.append(
-            Entry(name, variant["label"], base["model"], tuple(exams), name, base["probe"], seed, variant["group"])
-        )
+    for variant, seed in itertools.product(variants, asked.seeds):
+        name, options = f"{variant.name}-{seed}", {**base.set, **variant.set}
+        pretrainings.append(Pretraining(name, base.model, base.config, seed, 1, options))
+        entries.append(Entry(name, variant.label, base.model, asked.exams, name, base.probe, seed, variant.group))
     return replace(study, pretrainings=tuple(pretrainings), entries=tuple(entries))
 
 
