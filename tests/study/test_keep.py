@@ -66,6 +66,12 @@ VALUES = st.recursive(
 )
 
 
+def test_what_looks_like_a_reference_is_none(tmp_path: Path) -> None:
+    path, records = tmp_path / "kept.jsonl", [{"a": {keep.MARK: "x"}}, {"a": {keep.MARK: 1, "b": 2}}]
+    path.write_text("".join(f"{line}\n" for line in keep._lines(records)), encoding="utf-8")
+    assert keep.read(path) == records
+
+
 @given(st.lists(st.dictionaries(st.sampled_from("abcd"), VALUES, min_size=1), min_size=1, max_size=5))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_values_survive(tmp_path: Path, records: list[dict[str, Any]]) -> None:

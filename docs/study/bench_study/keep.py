@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +61,16 @@ def read(file: Path) -> list[dict[str, Any]]:
     return records
 
 
-def _lines(records: Iterable[Record]) -> Iterator[str]:
+def _lines(records: Sequence[Record]) -> Iterator[str]:
     """Shared parts, each before the first record that refers to it."""
     texts = [{name: _json(value) for name, value in record.items()} for record in records]
     times = Counter(text for record in texts for text in record.values() if len(text) > LONG)
+    apart = {text for text, number in times.items() if number > 1}
+    apart |= {_json(value) for record in records for value in record.values() if _stands_for(value)}
     written: set[str] = set()
     for record in texts:
         for name, text in record.items():
-            if times[text] > 1:
+            if text in apart:
                 key = hashlib.sha256(text.encode()).hexdigest()[:12]
                 if key not in written:
                     yield f'{{"{MARK}": "{key}", "part": {text}}}'
