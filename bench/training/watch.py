@@ -48,7 +48,9 @@ class _Seen:
 
 
 class Watch(Callback):
-    """Looks at every batch, on a GPU one step later, so that it does not wait; before each checkpoint at all.
+    """Looks at every batch at the end of its step, on a GPU one step later, so that it does not wait.
+
+    A step is what all processes share: at its end the gradients of all hold what one of them has seen.
 
     Parameters
     ----------
@@ -68,14 +70,15 @@ class Watch(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Look at what is certain by now."""
-        later = trainer.strategy.root_device.type == "cuda"
         epoch = self._stream.stream.epoch
         self._seen.append(_seen(trainer, cast(TrainingModule, pl_module), batch, batch_idx, epoch))
-        self._look(trainer, keep=1 if later else 0)
+        if ends_step(trainer, batch_idx):
+            later = trainer.strategy.root_device.type == "cuda"
+            self._look(trainer, trainer.global_step - later)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at all before it is validated."""
-        self._look(trainer)
+        self._look(trainer, trainer.global_step)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """What is not a number is no best loss."""
@@ -87,10 +90,11 @@ class Watch(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Look at all: what is not finite is not kept."""
-        self._look(trainer)
+        self._look(trainer, trainer.global_step)
 
-    def _look(self, trainer: Trainer, keep: int = 0) -> None:
-        due = self._seen[: len(self._seen) - keep]
+    def _look(self, trainer: Trainer, last: int) -> None:
+        """Look at the batches of all steps up to one."""
+        due = [seen for seen in self._seen if seen.step <= last]
         self._seen = self._seen[len(due) :]
         for seen in due:
             if faults := seen.faults():

@@ -48,7 +48,7 @@ def main(file: Path, folder: Path) -> None:
     fitted = train(file, folder / "signal", Disturbed("signal"), trainer=STEPS, **two)
     print(fitted.stopped, fitted.steps)
     try:
-        train(file, folder / "nan", Disturbed("nan"), trainer=STEPS, **two)
+        train(file, folder / "nan", Disturbed("nan"), trainer=STEPS | {"accumulate": 2}, **two)
     except BadOutput as error:
         print(error)
 
