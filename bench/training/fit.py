@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from typing import Any
@@ -115,13 +116,14 @@ class _Run:
         return ()
 
     def requeue(self) -> None:
-        """Under SLURM, and where it asked to stop, have the job started again."""
+        """Under SLURM, and where it asked to stop, have the job started again, unless there is nothing left to do."""
         asked = any(number.name == "SIGUSR1" for number in self.interrupts.received)
-        if asked and SLURMEnvironment.detect():
+        if asked and self.ending.why == "interrupted" and SLURMEnvironment.detect():
             job = os.environ.get("SLURM_ARRAY_JOB_ID", "")
             job = f"{job}_{os.environ['SLURM_ARRAY_TASK_ID']}" if job else os.environ["SLURM_JOB_ID"]
-            done = subprocess.run(["scontrol", "requeue", job], check=False)  # noqa: S607 - wherever SLURM is
-            note(f"job {job} {'is queued again' if done.returncode == 0 else 'could not be queued again'}.")
+            program = shutil.which("scontrol")  # a container may not have it
+            done = program is not None and subprocess.run([program, "requeue", job], check=False).returncode == 0
+            note(f"job {job} {'is queued again' if done else 'could not be queued again; submit it once more'}.")
 
     def _callbacks(self) -> list[Callback]:
         """In the order in which they look at a step."""

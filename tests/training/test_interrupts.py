@@ -77,10 +77,9 @@ def test_a_second_interrupt_does_not_wait(file: Path, tmp_path: Path) -> None:
     assert train(file, tmp_path, resume=True).steps == 20
 
 
-def test_slurm_queues_a_job_again_that_it_takes_the_machine_from(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`scontrol` is a program of ours here that keeps what it was told."""
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where `scontrol`, here a program of ours, writes what it is told; this process is job 12."""
     told, program = tmp_path / "told", tmp_path / "bin" / "scontrol"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\ntest -f {tmp_path / "out" / LAST} && echo "$@" > {told}\n')
@@ -88,9 +87,27 @@ def test_slurm_queues_a_job_again_that_it_takes_the_machine_from(
     job = {"SLURM_JOB_ID": "12", "SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}
     for name, value in (job | {"PATH": f"{program.parent}:{os.environ['PATH']}"}).items():
         monkeypatch.setenv(name, value)
+    return told
+
+
+def test_slurm_queues_a_job_again_that_it_takes_the_machine_from(file: Path, tmp_path: Path, job: Path) -> None:
     fitted = train(file, tmp_path / "out", Signalling(signal.SIGUSR1, step=2))
     assert fitted.stopped == "interrupted"
-    assert told.read_text() == "requeue 12\n"
+    assert job.read_text() == "requeue 12\n"
+
+
+def test_a_job_that_has_ended_is_not_queued_again(file: Path, tmp_path: Path, job: Path) -> None:
+    fitted = train(file, tmp_path / "out", Signalling(signal.SIGUSR1, step=2), trainer={"max_steps": 3})
+    assert fitted.stopped == "max_steps"
+    assert not job.exists()
+
+
+def test_a_job_that_cannot_be_queued_again_is_told(
+    file: Path, tmp_path: Path, job: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bin" / "scontrol").unlink()
+    train(file, tmp_path / "out", Signalling(signal.SIGUSR1, step=2))
+    assert "job 12 could not be queued again; submit it once more." in capfd.readouterr().err
 
 
 @pytest.mark.slow
