@@ -164,7 +164,7 @@ def _read(
 ) -> Fingerprints:
     known = held[f"genes/{genes}"]
     lengths, steps, counts, seen = (held[f"{number}/{part}"] for part in ("lengths", "steps", "counts", "seen"))
-    if kind not in _COLUMNS or not isinstance(longest, int):
+    if kind not in _COLUMNS or not isinstance(longest, int) or longest < 1:
         raise ValueError(f"file {number} is not described")
     kinds = [(array.ndim, array.dtype.name) for array in (known, lengths, counts, seen, steps)]
     fixed = [(1, "uint64"), (1, "uint32"), (1, "uint8"), (1, "bool")]

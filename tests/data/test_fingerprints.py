@@ -135,6 +135,7 @@ def test_places_beyond_16_bits_are_kept(tmp_path: Path) -> None:
         ({"about": np.frombuffer(b"{", dtype=np.uint8)}, "holds no fingerprints"),
         ({"about": np.frombuffer(b"[[1]]", dtype=np.uint8)}, "holds no fingerprints"),
         ({"about": None}, "holds no fingerprints"),
+        ({"about": np.frombuffer(b'[["x", "symbol", 0, 0]]', dtype=np.uint8)}, "file 0 is not described"),
         ({"0/counts": np.ones(1, np.uint8)}, "does not end where its cells do"),
         ({"0/seen": np.ones(9, bool)}, "does not end where its cells do"),
         ({"0/steps": np.zeros(4, "f4")}, "is of other kinds"),
