@@ -34,6 +34,8 @@ class Means:
     def read(self, everywhere: Reduce) -> dict[str, float]:
         """Means since the last reading, over all processes, and of a total; of what was scored nowhere, nothing.
 
+        Where nothing was scored there is no total either: 0 would be the best loss of all.
+
         Every process has to ask.
         """
         if self._sums is None:
@@ -60,4 +62,4 @@ def values(losses: Losses) -> Tensor:
 
 def _told(weights: Mapping[str, float], sums: list[float], counts: list[float]) -> dict[str, float]:
     means = {name: s / n for name, s, n in zip(weights, sums, counts, strict=True) if n}
-    return {TOTAL: sum(weights[name] * mean for name, mean in means.items()), **means}
+    return {TOTAL: sum(weights[name] * mean for name, mean in means.items()), **means} if means else {}

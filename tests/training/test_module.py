@@ -87,6 +87,12 @@ def test_what_several_devices_scored_is_one_mean(numbers: Batches) -> None:
     assert devices[0].read(lambda tensor: sums)["total"] == pytest.approx(whole.total.item(), rel=1e-5, abs=1e-5)
 
 
+def test_what_was_scored_nowhere_has_no_total() -> None:
+    means = Means()
+    means.add(Losses({"all": torch.tensor(0.0)}, {"all": torch.tensor(0)}, {"all": 1.0}))
+    assert means.read(lambda tensor: tensor) == {}
+
+
 def test_means_go_on_after_a_checkpoint() -> None:
     learner, whole, first, second = Shift(), Means(), Means(), Means()
     for k, batch in enumerate([[1.0, 2.0], [-3.0], [4.0]]):
