@@ -89,7 +89,7 @@ class Meter(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Take along what was spent."""
-        checkpoint[KEY] = {"spent": asdict(self.update()), "last": asdict(self._last)}
+        checkpoint[KEY] = {"spent": asdict(self.update())}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Go on counting."""
