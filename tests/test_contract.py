@@ -98,7 +98,7 @@ def test_a_training_is_complete(spec: ModelSpec, verb: Verb) -> None:
     for named in names(command):
         assert configured(command, named)
     assert command.default in ("", *names(command))
-    assert (command.run_as or spec.name) in FOUND.models.specs
+    build(FOUND.models.specs[command.run_as or spec.name].config, command.run_with, spec.name)
     assert set(command.tasks) <= set(FOUND.tasks.specs)
 
 

@@ -18,7 +18,7 @@ from bench.environment import first_process
 from bench.errors import BadInput
 from bench.specs import ModelSpec
 from bench.training import begun, request
-from bench.training.command import Training
+from bench.training.command import Training, TrainingCommand
 from bench.training.fitted import Fitted
 from bench.training.loggers import LOGGERS
 from bench.training.request import Checked, Request, Resume
@@ -86,7 +86,7 @@ def start(asked: Request, executor: Literal["local", "slurm"], slurm: list[str] 
         return
     fitted = _trained(checked)
     if first_process():
-        _report(asked, fitted, checked.command.run_as)
+        _report(asked, fitted, checked.command)
         if fitted.stopped == "interrupted":  # of the others SLURM would take that for a failure, and kill the first one
             raise typer.Exit(INTERRUPTED)
 
@@ -101,12 +101,12 @@ def _trained(checked: Checked) -> Fitted:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _report(asked: Request, fitted: Fitted, run_as: str) -> None:
+def _report(asked: Request, fitted: Fitted, command: TrainingCommand) -> None:
     for notice in fitted.notices:
         typer.echo(f"note: {notice}", err=True)
     typer.echo(said(asked, fitted))
     if fitted.stopped != "interrupted":  # which leaves no model
-        typer.echo(f"next: {following(asked, run_as)}")
+        typer.echo(f"next: {following(asked, command)}")
 
 
 def said(asked: Request, fitted: Fitted) -> str:
@@ -115,13 +115,14 @@ def said(asked: Request, fitted: Fitted) -> str:
     return f"{asked.model}: {counted(fitted.steps, 'step')}{best}, in {asked.out}{ENDS.get(fitted.stopped, '')}"
 
 
-def following(asked: Request, run_as: str) -> str:
+def following(asked: Request, command: TrainingCommand) -> str:
     """A command that examines the trained model on a task it can sit."""
-    model = catalogue().models.specs.get(run_as or asked.model)
+    model = catalogue().models.specs.get(command.run_as or asked.model)
     weights = f"--weights {shlex.quote(str(asked.out))}"
     if model is None:
         return f"bench list models  # to see which takes {weights}"
-    return f"bench run --model {model.name} {weights} --task {asked.task or _task(model)}"
+    options = "".join(f" --set {name}={value}" for name, value in command.run_with.items())
+    return f"bench run --model {model.name} {weights} --task {asked.task or _task(model)}{options}"
 
 
 def _task(model: ModelSpec) -> str:

@@ -7,7 +7,7 @@ heavy, so that options are checked before a training framework is loaded.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +33,8 @@ class TrainingCommand:
     """The named configuration that is taken where none is asked for; empty: every default."""
     run_as: str = ""
     """The model that `bench run` is then called with; empty: the one that was trained."""
+    run_with: Mapping[str, str] = field(default_factory=dict)
+    """Options of that model with which it answers as it was trained; empty: by default it does."""
     tasks: tuple[str, ...] = ()
     """Of a fine-tuning: the tasks that it can be for; empty: any."""
 

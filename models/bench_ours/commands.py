@@ -28,5 +28,6 @@ FINETUNE = TrainingCommand(
     target="bench_ours.finetuned:finetune",
     sections={"finetune": FinetuneConfig, "model": ReadingConfig, "data": LabelledData},
     run_as="ours-finetuned",
+    run_with={"head": "stored", "max_epochs": "0"},
     tasks=("classification",),
 )

@@ -26,6 +26,7 @@ from bench.cli.main import CORE, command
 from bench.cli.several import spread
 from bench.cli.training import following, said
 from bench.errors import BadInput
+from bench.training.configure import command_of
 from bench.training.request import Request
 from bench.training.slurm import words
 
@@ -252,7 +253,7 @@ def test_a_model_is_trained_resumed_repeated_and_examined(here: None) -> None:
     assert again.best == bench_api.pretrain("bag", "x.h5ad", "out", resume=True, config="out/config.yaml").best
     asked = Request("pretrain", "bag", ("x.h5ad",), Path("out"))
     assert said(asked, again).startswith("bag: 4 steps, best validation loss ")
-    command = shlex.split(following(asked, ""))
+    command = shlex.split(following(asked, command_of(catalogue().model("bag"), "pretrain")))
     assert command[:6] == ["bench", "run", "--model", "bag", "--weights", "out"]
     frame = bench_api.run("bag", "clustering", "x.h5ad", weights="out", results="results", executor="inline")
     assert set(frame["model"]) == {"bag"}

@@ -98,9 +98,10 @@ def test_it_learns_from_nothing_what_is_better_than_guessing(
 
 
 def test_a_tuned_folder_names_cells_by_itself(tuned: Path, asked: ad.AnnData) -> None:
-    options = {"head": "stored", "max_epochs": 0, "length": 0}
+    options = {**FINETUNE.run_with, "length": 0}  # as the verb says in the end
     model = made(tuned, **options)
     model.fit(asked)
+    assert model.course is None
     answer = model.predict(asked)
     card = trained.read_card(tuned, ["ours"])
     assert list(answer.columns) == card.extra["head"]["classes"]
