@@ -11,7 +11,16 @@ from bench.catalogue import catalogue
 from bench.runs import origin, record
 from bench.runs.job import PROTOCOL, digest
 from bench.runs.plan import DataFacts, Refusal
-from bench.runs.record import CostPart, DatasetPart, ErrorPart, MetricPart, ModelPart, Record, TaskPart
+from bench.runs.record import (
+    ContaminationPart,
+    CostPart,
+    DatasetPart,
+    ErrorPart,
+    MetricPart,
+    ModelPart,
+    Record,
+    TaskPart,
+)
 from bench.runs.stored import model_spec
 from bench.runs.supervise import Ending
 from bench.specs import DatasetSpec, ModelSpec, TaskSpec
@@ -40,7 +49,7 @@ def job_record(ending: Ending, facts: DataFacts, output: str) -> Record:
         status=ending.status,
         created=_now(),
         protocol=PROTOCOL,
-        model=_model_part(model, dict(job.model_config), job.weights, job.weights_sha256),
+        model=_model_part(model, dict(job.model_config), job.weights, job.weights_sha256, result.get("contamination")),
         task=_task_part(task, dict(job.task_config), job.bridge),
         dataset=_dataset_part(job.dataset, job.dataset_identity, facts),
         fold=job.fold,
@@ -100,14 +109,16 @@ def track(model: ModelSpec) -> str:
     return "fitted" if model.fits == "cells" else "zero-shot"
 
 
-def _model_part(spec: ModelSpec, config: dict[str, Any], weights: str, sha256: str) -> ModelPart:
+def _model_part(
+    spec: ModelSpec, config: dict[str, Any], weights: str, sha256: str, found: ContaminationPart | None = None
+) -> ModelPart:
     return ModelPart(
         name=spec.name,
         version=spec.version,
         summary=spec.summary,
         config=config,
         fits=spec.fits,
-        weights=origin.status(spec, weights, sha256),
+        weights=origin.status(spec, weights, sha256, found),
         weights_sha256=sha256,
         trained_on=origin.trained_on(weights),
         distribution=catalogue().models.origins.get(spec.name, ""),

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from bench.catalogue import catalogue
 from bench.errors import BadInput
-from bench.runs.record import TrainedPart
+from bench.runs.record import ContaminationPart, TrainedPart
 from bench.specs import ModelSpec
 from bench.training import provenance
 from bench.training.provenance import Provenance
 from bench.weights import location, trained
 
 
-def status(spec: ModelSpec, weights: str, sha256: str) -> str:
+def status(spec: ModelSpec, weights: str, sha256: str, found: ContaminationPart | None = None) -> str:
     """published | own | unverified | untrained | none, see `bench.runs.record.ModelPart`.
 
     Parameters
@@ -24,6 +24,9 @@ def status(spec: ModelSpec, weights: str, sha256: str) -> str:
         Path, `"untrained"`, or empty.
     sha256
         Identity of the weights when the run was planned.
+    found
+        What the run found of its cells in the training data; None where it did not look. Weights of which some data
+        could not be looked through, as those they began with came without fingerprints, are not known cell by cell.
     """
     if spec.name not in catalogue().models.specs:
         return "unverified"  # a stored embedding: nobody here knows what made it
@@ -33,12 +36,13 @@ def status(spec: ModelSpec, weights: str, sha256: str) -> str:
         return "untrained"
     if location.published(sha256, spec.weights.files):
         return "published"
-    return "own" if _is_own(Path(weights), sha256) else "unverified"
+    whole = found is None or not found["problem"]
+    return "own" if whole and _is_own(Path(weights), sha256) else "unverified"
 
 
 def trained_on(weights: str) -> list[TrainedPart]:
     """The trainings behind some weights, oldest first; none where no provenance says so."""
-    found = known(Path(weights)) if weights else None
+    found = known(Path(weights)) if weights not in ("", "untrained") else None
     return [
         TrainedPart(
             model=training["model"],

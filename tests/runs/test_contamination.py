@@ -172,6 +172,17 @@ def test_own_weights_are_those_of_which_all_is_known(train: Callable[..., Path])
     assert status(tuned) == "unverified"
 
 
+def test_weights_that_began_with_some_of_which_the_cells_are_not_known_are_not_own(train: Callable[..., Path]) -> None:
+    """Fine-tuning does not make up for fingerprints that were taken away."""
+    spec, test, first = catalogue().model("ours"), cells(slice(30, 80)), train("a", slice(0, 50))
+    (first / trained.FINGERPRINTS).unlink()
+    tuned = train("b", slice(80, 100), weights=first)
+    found = contamination.measure(str(tuned), test, list(test.obs_names))
+    assert found is not None
+    assert found["problem"] == "fingerprints are of 20 of 70 cells"
+    assert origin.status(spec, str(tuned), location.identity(tuned, ()), found) == "unverified"
+
+
 def test_a_reader_is_told_what_weights_were_trained_on(train: Callable[..., Path]) -> None:
     tuned = train("b", slice(60, 100), weights=train("a", slice(0, 50)))
     assert origin.trained_on(str(tuned)) == [
