@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from bench_study import keep, measures, outline, report
+from bench_study import facts, keep, measures, outline, report
 from bench_study.measures import Kept
 from made_up import DONORS, keep_study
-from tests.store.record_factory import write_all
+from tests.store.record_factory import failure, write_all
 
 from bench.errors import BadInput
 
@@ -50,13 +50,14 @@ def test_few_donors_decide_nothing(copied: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_records_make_the_same_page_and_figures(copied: Path) -> None:
+def test_the_same_records_make_the_same_page_and_figures(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("study.toml", "ablations.toml"):
         keep_study(copied / name, lambda name: SKILL.get(name, 0.0))
     found = [kept(copied / name) for name in ("study.toml", "ablations.toml")]
     made = []
-    for _ in range(2):
-        report.write(*found, copied.parent / "study.md")
+    monkeypatch.chdir(copied.parent)
+    for where in (copied.parent / "study.md", Path("study.md")):
+        report.write(*found, where)
         figures = {path.name: path.read_bytes() for path in (copied / "figures").iterdir()}
         made.append(((copied.parent / "study.md").read_text(encoding="utf-8"), figures))
     assert made[0] == made[1]
@@ -86,6 +87,16 @@ def test_a_contaminated_run_is_told_of(copied: Path) -> None:
     flag = '"flags": [{"kind": "contaminated", "reason": "7 of 9 scored cells were trained on"}]'
     records.write_text(records.read_text().replace('"flags": []', flag))
     assert "not known not to be**: 7 of 9 scored cells were trained on." in page(copied)
+
+
+def test_runs_without_a_score_are_told_of_by_why(study_folder: Path, tmp_path: Path) -> None:
+    study = outline.read(study_folder / "study.toml")
+    write_all(tmp_path, *(failure(status, model__name=status) for status in ("oom", "incompatible", "timeout")))
+    keep.pack(tmp_path, tmp_path / "study.jsonl")
+    facts.write(tmp_path / "study.trained.json", [])
+    found = measures.load(study, tmp_path / "study.jsonl", tmp_path / "study.trained.json")
+    assert report.failed(found) == "2 runs failed. Not begun, as model and data do not go together: 1 run."
+    assert report.failed(Kept(study, (), {}, {})) == "No run failed."
 
 
 def test_two_runs_for_one_row_are_refused(copied: Path) -> None:

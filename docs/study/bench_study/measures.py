@@ -6,6 +6,7 @@ import itertools
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,15 @@ class Kept:
                 )
         return found
 
-    def failed(self) -> list[Run]:
+    @property
+    def failed(self) -> int:
         """Runs that were tried and have no score."""
-        return [run for run in self.runs if not run.ok]
+        return sum(run.applicable and not run.ok for run in self.runs)
+
+    @property
+    def refused(self) -> int:
+        """Runs that were not tried, as model and data do not go together."""
+        return sum(not run.applicable for run in self.runs)
 
     def values(self, entry: Entry, exam: Exam, column: str, shots: int | None = None) -> dict[str, float]:
         """Fold -> score: a metric, a group of metrics or their aggregate; with few labels, a metric alone."""
@@ -115,8 +122,13 @@ def _units(store: Store) -> dict[tuple[str, str], dict[str, float]]:
 
 
 def _sits(row: Mapping[str, Any], exam: Exam) -> bool:
-    name = safe_name(stem(Path(exam.dataset)))
-    return (row["task"], row["dataset"]) == (exam.task, name)
+    return (row["task"], row["dataset"]) == (exam.task, _named(exam.dataset))
+
+
+@cache
+def _named(path: str) -> str:
+    """What bench calls a dataset: asked for each run of each number."""
+    return safe_name(stem(Path(path)))
 
 
 def _is_of(row: Mapping[str, Any], entry: Entry, exam: Exam, facts: Mapping[str, Facts]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +51,14 @@ def write(kept: Kept, ablations: Kept | None, page: Path) -> None:
     ablations
         Those of the pretraining; None where they were not run.
     page
-        A Markdown file, in a folder above that of the study.
+        A Markdown file.
     """
     folder = kept.study.folder / "figures"
     draw(kept, folder)
     if ablations is not None:
         of_ablations.draw(ablations, folder)
     with replacing(page) as temporary:
-        temporary.write_text(text(kept, ablations, folder.relative_to(page.parent).as_posix()), encoding="utf-8")
+        temporary.write_text(text(kept, ablations, Path(relpath(folder, page.parent)).as_posix()), encoding="utf-8")
 
 
 def text(kept: Kept, ablations: Kept | None, figures_folder: str) -> str:
@@ -84,11 +85,11 @@ def draw(kept: Kept, folder: Path) -> None:
 def values(kept: Kept) -> dict[str, Any]:
     """Everything that the page says of a study, as text."""
     study, donors = kept.study, kept.study.exam(DONORS)
-    files, failed = corpus(study.folder), len(kept.failed())
+    files = corpus(study.folder)
     return {
         "answers": [(comparison.question, answer(kept, donors, comparison)) for comparison in study.comparisons],
         "in_short": [sentence for entry in study.entries for sentence in in_short(kept, donors, entry)],
-        "level": f"{LEVEL:.0%}",
+        "level": percent(LEVEL),
         "titles": {exam.name: exam.title for exam in study.exams},
         "reference": study.entry(study.reference).label,
         "tables": {name: "\n".join(make(kept)) for name, make in TABLES.items()},
@@ -96,8 +97,15 @@ def values(kept: Kept) -> dict[str, Any]:
         "n_donors": len({fold for e in sitting(study, donors) for fold in kept.values(e, donors, MAIN)}),
         "n_corpus": f"{sum(file.cells for file in files if file.use):,}",
         "passes": study.entry(FINE_TUNED).set["max_epochs"],
-        "failed": f"{counted(failed, 'run')} failed." if failed else "No run failed.",
+        "failed": failed(kept),
     }
+
+
+def failed(kept: Kept) -> str:
+    """Which runs have no score."""
+    tried = f"{counted(kept.failed, 'run')} failed." if kept.failed else "No run failed."
+    refused = f" Not begun, as model and data do not go together: {counted(kept.refused, 'run')}."
+    return tried + (refused if kept.refused else "")
 
 
 def answer(kept: Kept, exam: Exam, comparison: Comparison) -> str:
