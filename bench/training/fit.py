@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.strategies import FSDPStrategy
 
@@ -128,6 +129,7 @@ class _Run:
     def _callbacks(self) -> list[Callback]:
         """In the order in which they look at a step."""
         return [
+            LambdaCallback(on_train_start=lambda trainer, module: self._go_on()),
             Randomness(self.training.seed),
             self.meter,
             self.recorder,
@@ -138,15 +140,17 @@ class _Run:
             self.checkpoints,
         ]
 
+    def _go_on(self) -> None:
+        """What was changed of `trainer` holds from here on: the data were found to be the same."""
+        if self.resumed and self.is_first:
+            begun.note(self.training)
+
 
 def _begin(training: Training, is_first: bool) -> int:
     """Look whether the training can begin, or go on; the step after which it does."""
     if training.resume:
         begun.require_same(training)
-        step = int(look(training.out / begun.LAST)["global_step"])
-        if is_first:  # what changed of `trainer` holds from here on
-            begun.note(training)
-        return step
+        return int(look(training.out / begun.LAST)["global_step"])
     if is_first:  # other processes come when the first one has begun
         begun.require_free(training)
         begun.note(training)

@@ -13,7 +13,7 @@ from tests.training.guesser import Guesser, train
 from torch import Tensor
 
 from bench.errors import BadInput
-from bench.training.begun import LAST, LOGS, NOTE
+from bench.training.begun import LAST, LOGS, NOTE, begun_with
 from bench.training.loggers import read
 
 TIMES = {"meter", "cells_per_second"}
@@ -145,6 +145,16 @@ def test_what_was_begun_otherwise_is_not_resumed(file: Path, tmp_path: Path) -> 
     with pytest.raises(BadInput, match="out holds a training; go on with --resume, or name another folder"):
         train(file, out)
     assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def test_what_is_refused_when_it_is_resumed_changes_nothing(file: Path, tmp_path: Path) -> None:
+    train(file, tmp_path, trainer={"max_steps": 4})
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(BadInput, match="the cells are divided otherwise than for the checkpoint"):
+        train(file, tmp_path, data={"val": 0.3}, trainer={"max_steps": 8}, resume=True)
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    train(file, tmp_path, trainer={"max_steps": 5}, resume=True)
+    assert begun_with(tmp_path)[1]["trainer"]["max_steps"] == 5, "what is begun is written down"
 
 
 def _resume(file: Path, out: Path, model: str, **asked: Any) -> None:
