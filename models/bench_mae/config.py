@@ -15,9 +15,9 @@ Likelihood = Literal["mse", "poisson", "nb"]
 class Architecture:
     """Encoder and decoder; the decoder mirrors the encoder."""
 
-    latent: int = option(128, "width of the embedding", low=1)
-    hidden: int = option(512, "units of a hidden layer", low=1)
-    layers: int = option(2, "hidden layers of the encoder, and of the decoder", low=1)
+    latent: int = option(128, "width of the embedding", low=1, high=2**16)
+    hidden: int = option(512, "units of a hidden layer", low=1, high=2**16)
+    layers: int = option(2, "hidden layers of the encoder, and of the decoder", low=1, high=1024)
     dropout: float = option(0.1, "of hidden layers", low=0, high=0.9)
 
 

@@ -11,15 +11,17 @@ from bench.training.options import OptimConfig, TrainerConfig
 
 BATCHES = "n_batches"
 """In `Card.extra`: how many origins of cells the decoder was told apart."""
+MOST_BATCHES = 2**24
+"""More are no number of origins, but what a stranger wrote."""
 
 
 @dataclass(frozen=True)
 class VaeConfig:
     """The autoencoder."""
 
-    n_latent: int = option(10, "width of the embedding", low=1)
-    n_layers: int = option(1, "hidden layers of encoder and decoder", low=1)
-    n_hidden: int = option(128, "units of a hidden layer", low=1)
+    n_latent: int = option(10, "width of the embedding", low=1, high=2**16)
+    n_layers: int = option(1, "hidden layers of encoder and decoder", low=1, high=1024)
+    n_hidden: int = option(128, "units of a hidden layer", low=1, high=2**16)
     dropout: float = option(0.1, "of the encoder", low=0, high=0.9)
     gene_likelihood: Literal["zinb", "nb", "poisson"] = option("zinb", "distribution of the counts")
 

@@ -11,7 +11,7 @@ from bench.errors import BadInput
 from bench.training.embedding import embedded, loaded, panel_of_cells, seeded
 from bench.training.folder import read_card, section
 from bench.training.panel import panel_of
-from bench_scvi.options import BATCHES, VaeConfig
+from bench_scvi.options import BATCHES, MOST_BATCHES, VaeConfig
 from bench_scvi.vae import latent, vae
 from bench_scvi.vocabulary import MODELS
 
@@ -56,6 +56,6 @@ def _trained(folder: Path, asked: PretrainedConfig) -> tuple[Any, Vocabulary]:
         raise BadInput(
             f"n_latent={asked.n_latent} is of an untrained model; {folder} has {config.n_latent}, leave n_latent out."
         )
-    if type(n_batches) is not int or n_batches < 1:
+    if type(n_batches) is not int or not 1 <= n_batches <= MOST_BATCHES:
         raise BadInput(f"{folder}: its config.yaml does not say how many batches there were; copy the folder again.")
     return loaded(folder, lambda: vae(len(panel), n_batches, config)), panel

@@ -14,15 +14,17 @@ from tests.training.bag import PARTS, WIDTH, Bag
 from torch import Tensor
 
 from bench.config import build
+from bench.data.cells.vocabulary import Vocabulary
 from bench.data.exams import visible_cells
 from bench.errors import BadInput, BadOutput
 from bench.training.finetuning.classifier import CellClassifier, NamingLearner
 from bench.training.finetuning.freezing import unfreeze
-from bench.training.finetuning.head import Head, StoredHead, split
+from bench.training.finetuning.head import NOTE, Head, StoredHead, split, stored
 from bench.training.finetuning.learn import Course
 from bench.training.finetuning.module import SHARE, Epoch, FinetuneModule
 from bench.training.finetuning.namer import CellNamer
 from bench.training.finetuning.options import FinetuneConfig
+from bench.training.folder import Card
 from bench.training.options import OptimConfig
 from bench_datasets import pbmc68k, plugin
 
@@ -307,6 +309,23 @@ def test_a_head_that_is_not_there_is_refused() -> None:
         namer(head="stored")
     with pytest.raises(BadInput, match="max_epochs=0 learns nothing, and a new head knows nothing"):
         namer(max_epochs=0)
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "a head",
+        {"column": "x", "classes": ["a"], "hidden": -1},
+        {"column": "x", "classes": ["a"], "hidden": 2**62},
+        {"column": "x", "classes": [], "hidden": 0},
+        {"column": "x", "classes": ["a", "a"], "hidden": 0},
+        {"column": "x", "classes": ["a"]},
+    ],
+)
+def test_a_head_that_no_fine_tuning_wrote_is_refused(note: Any) -> None:
+    card = Card("bag", "1", "finetune", 0, {}, Vocabulary("symbol", ("A",)), extra={NOTE: note})
+    with pytest.raises(BadInput, match="the trained bag tells of a head that cannot be read"):
+        stored(card, {})
 
 
 def test_a_head_of_another_width_is_refused(train: ad.AnnData) -> None:

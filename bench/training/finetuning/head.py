@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bench.conform import checker
 from bench.errors import BadInput
+from bench.training.finetuning.options import WIDEST
 from bench.training.folder import Card
 from bench.weights.matching import match
 
@@ -130,6 +131,10 @@ def stored(card: Card, state: Mapping[str, np.ndarray]) -> StoredHead | None:
         return None
     try:
         checker(_Note)(told, NOTE)
+        if not (told["classes"] and 0 <= told["hidden"] <= WIDEST):
+            raise ValueError("it has no classes, or a layer of no possible width")
+        if len(set(told["classes"])) < len(told["classes"]):
+            raise ValueError("a class is there twice")
     except ValueError as error:
         raise BadInput(
             f"the trained {card.model} tells of a head that cannot be read ({error}); train it again."

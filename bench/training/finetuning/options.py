@@ -7,6 +7,9 @@ from typing import Literal
 
 from bench.config import option
 
+WIDEST = 2**16
+"""Units of a head's hidden layer, at most."""
+
 
 @dataclass(frozen=True)
 class FinetuneConfig:
@@ -17,7 +20,7 @@ class FinetuneConfig:
     )
     layers: int = option(1, "parts that learn with unfreeze=last", low=1)
     head: Literal["new", "stored"] = option("new", "begin with a new head, or with that of a fine-tuned folder")
-    head_hidden: int = option(0, "units of the hidden layer of a new head; 0: linear", low=0)
+    head_hidden: int = option(0, "units of the hidden layer of a new head; 0: linear", low=0, high=WIDEST)
     dropout: float = option(0.1, "of the cell's vector before the head", low=0, high=0.9)
     lr: float = option(1e-2, "learning rate of the head at its highest", low=0)
     backbone_rate: float = option(0.3, "that of what learns of the model, as a share of `lr`", low=0, high=1)

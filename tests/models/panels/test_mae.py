@@ -114,6 +114,12 @@ class TestNetwork:
             config.build(Objective, {"mask_low": 0.6}, "objective")
 
 
+    @pytest.mark.parametrize("size", ["latent", "hidden", "layers"])
+    def test_no_folder_may_ask_for_endless_layers(self, size: str) -> None:
+        with pytest.raises(BadInput, match=f"option '{size}' of model"):
+            config.build(Architecture, {size: 2**40}, "model")
+
+
 class TestPretraining:
     def test_it_predicts_hidden_genes_better_than_their_means_do(self, folder: Path, files: tuple[Path, Path]) -> None:
         """On the validation cells, of donors that were not trained on, masked as in training."""
