@@ -113,7 +113,6 @@ class TestNetwork:
         with pytest.raises(BadInput, match=r"mask_low=0\.6 is above mask_high=0\.5; swap them"):
             config.build(Objective, {"mask_low": 0.6}, "objective")
 
-
     @pytest.mark.parametrize("size", ["latent", "hidden", "layers"])
     def test_no_folder_may_ask_for_endless_layers(self, size: str) -> None:
         with pytest.raises(BadInput, match=f"option '{size}' of model"):
