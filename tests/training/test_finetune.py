@@ -224,8 +224,10 @@ def test_epochs_are_told_as_they_end(train: ad.AnnData) -> None:
 
 
 def test_a_loss_that_is_no_number_is_told(train: ad.AnnData) -> None:
-    with pytest.raises(BadOutput, match=r"not finite after epoch \d of fine-tuning; lower lr"):
+    with pytest.raises(BadOutput, match=r"not finite in batch 2 of epoch 1 of fine-tuning; lower lr"):
         fitted(train, lr=1e30)
+    with pytest.raises(BadOutput, match=r"not finite after epoch 1 of fine-tuning; lower lr"):
+        fitted(train, lr=1e30, epoch_steps=1, batch_size=1000)  # only the validation comes after its one step
 
 
 def test_rare_classes_count_as_much_as_others_where_asked(train: ad.AnnData, test: ad.AnnData) -> None:

@@ -94,6 +94,14 @@ class KeepBest(pl.Callback):
         """The one whose weights are kept."""
         self._weights: dict[str, Tensor] = {}
 
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop at once where the loss is no number, as all that follow would be; raises `BadOutput`."""
+        if not math.isfinite(float(outputs["loss"])):
+            where = f"batch {batch_idx + 1:,} of epoch {trainer.current_epoch + 1}"
+            raise BadOutput(f"the loss is not finite in {where} of fine-tuning; lower lr.")
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Compare, after the validation.
 
