@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import anndata as ad
     import pandas as pd
 
+_BY = "with --layer (in training --set data.layer)"
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -99,12 +101,12 @@ def choose(places: Collection[str], layer: str, look: Callable[[str], Seen], whe
         fit = [each for each in seen if not each.fault]
         if len(fit) > 1:
             names = ", ".join(repr(each.origin) for each in fit)
-            raise BadInput(f"{where}: several layers hold integers ({names}); say which are counts with --layer.")
+            raise BadInput(f"{where}: several layers hold integers ({names}); say which are counts {_BY}.")
         if fit:
             return fit[0]
         looks += seen
     found = "; ".join(f"{each.origin} {each.fault}" for each in looks) or "X is missing"
-    raise BadInput(f"{where}: {found}; give raw counts, and their place with --layer.")
+    raise BadInput(f"{where}: {found}; give raw counts, and their place {_BY}.")
 
 
 def require_counts(faults: list[str], where: str) -> None:

@@ -13,5 +13,5 @@ def test_a_flag_is_found_in_the_words_of_the_core() -> None:
     assert finding.flag_in("give another column with --obs batch=COLUMN.") == ""
     assert finding.flag_in("name your column with --obs ROLE=COLUMN") == ""
     assert finding.flag_in("leave the role out with --obs donor=.") == "--obs donor="
-    assert finding.flag_in("their place with --layer.") == ""
+    assert finding.flag_in("their place with --layer (in training --set data.layer).") == ""
     assert finding.flag_in("not on this machine: bench fetch dataset kang18 (9 MB).") == "bench fetch dataset kang18"

@@ -65,7 +65,7 @@ def test_what_is_no_count_is_named_with_its_cell_and_gene(
 def test_normalised_data_are_refused(written: Write) -> None:
     text = refusal(written(sparse.csr_matrix(np.log1p(COUNTS))))
     assert "X is not integer counts (min 0, max 2." in text
-    assert "give raw counts, and their place with --layer." in text
+    assert "give raw counts, and their place with --layer (in training --set data.layer)." in text
 
 
 @pytest.mark.filterwarnings("ignore:.*names are not unique:UserWarning")
