@@ -20,9 +20,21 @@ _FULL = FULL | {errno.EFBIG}
 _NO_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory")
 
 
+_LOWER = "data.batch_size (with trainer.accumulate as many times higher, the steps stay the same)"
+
+
 @contextmanager
-def explained(out: Path) -> Iterator[None]:
+def explained(out: Path, lower: str = _LOWER, resumes: bool = True) -> Iterator[None]:
     """Tell what the errors mean that the machine raises within, and those of processes that prepare batches.
+
+    Parameters
+    ----------
+    out
+        Folder that is written to.
+    lower
+        What takes less memory if it is lowered, in words.
+    resumes
+        Whether what was begun can be gone on with.
 
     Raises
     ------
@@ -39,14 +51,14 @@ def explained(out: Path) -> Iterator[None]:
             raise
         raise type(error)(told.strip()) from None  # torch adds the traceback of the process that prepared the batch
     except (MemoryError, torch.OutOfMemoryError):
-        raise _no_memory() from None
+        raise BenchError(f"out of memory: lower {lower}.") from None
     except OSError as error:
-        if full := _disk(error, out):
+        if full := _disk(error, out, resumes):
             raise full from error
         raise
     except RuntimeError as error:
         if any(words in str(error) for words in _NO_MEMORY):
-            raise _no_memory() from None
+            raise BenchError(f"out of memory: lower {lower}.") from None
         raise
 
 
@@ -63,20 +75,14 @@ def writing(path: Path, needed: int) -> Iterator[None]:
         raise OSError(number, f"{os.strerror(number)}, and {shown(needed)} are needed", str(path)) from error
 
 
-def _no_memory() -> BenchError:
-    return BenchError(
-        "out of memory: lower data.batch_size (with trainer.accumulate as many times higher, the steps stay the same)."
-    )
-
-
-def _disk(error: OSError, out: Path) -> BenchError | None:
+def _disk(error: OSError, out: Path, resumes: bool) -> BenchError | None:
     left = f"{out / LAST} is whole" if (out / LAST).exists() else "no checkpoint was written yet"
     if error.errno in _FULL:
         standing = next(path for path in (out, *out.absolute().parents) if path.exists())
         free = shown(shutil.disk_usage(standing).free)
-        return BenchError(
-            f"no room in {out}: {error.strerror}, {free} are free; free some and go on with --resume ({left})."
-        )
+        again = f"go on with --resume ({left})" if resumes else "begin again"
+        return BenchError(f"no room in {out}: {error.strerror}, {free} are free; free some and {again}.")
     if error.filename and Path(str(error.filename)).is_relative_to(out):
-        return BadInput(f"cannot write {error.filename}: {error.strerror}; see to the disk and permissions ({left}).")
+        kept = f" ({left})" if resumes else ""
+        return BadInput(f"cannot write {error.filename}: {error.strerror}; see to the disk and permissions{kept}.")
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.training.bag import Bag
 
 from bench.data import fingerprints
 from bench.data.cells.vocabulary import Vocabulary
-from bench.errors import BadInput, BadOutput
+from bench.errors import BadInput, BadOutput, BenchError
 from bench.training import folder, loggers, provenance, request
 from bench.training.begun import LOGS
 from bench.training.command import Training
@@ -22,6 +23,7 @@ from bench.training.finetuning import command, head
 from bench.training.finetuning.command import Start
 from bench.training.finetuning.namer import CellNamer
 from bench.training.finetuning.options import FinetuneConfig, LabelledData
+from bench.training.finetuning.record import Record
 from bench.training.fitted import Fitted
 from bench.training.folder import Card
 from bench.weights import trained
@@ -147,6 +149,18 @@ def test_a_folder_in_which_nothing_came_of_it_is_free_again(asked: Training) -> 
     assert request._held(asked) == []
     command.finetune(asked, begin)
     assert "config.yaml" in request._held(asked)
+
+
+@pytest.mark.parametrize("written", ["write", "curves"])
+def test_a_full_disk_is_told_of(asked: Training, monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    target, name = {"write": (Record, "epoch"), "curves": (command.curves, "draw")}[written]
+    monkeypatch.setattr(target, name, full)
+    with pytest.raises(BenchError, match=r"no room in .*out: No space left on device, .* free some and begin again"):
+        command.finetune(asked, begin)
+    assert trained.is_trained(asked.out) == (written == "curves")  # a picture that fails costs no model
 
 
 def test_a_single_type_is_told_of(asked: Training, file: Path) -> None:

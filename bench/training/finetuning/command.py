@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from bench.config import as_dict
 from bench.data import fingerprints
@@ -17,7 +15,7 @@ from bench.data.cells.division import Part
 from bench.data.cells.module import stores_of
 from bench.data.cells.parts import Parts
 from bench.data.cells.progress import note
-from bench.errors import BadInput, BenchError
+from bench.errors import BadInput
 from bench.training import begun, curves, folder, loggers, provenance
 from bench.training.finetuning import head
 from bench.training.finetuning.head import StoredHead
@@ -27,6 +25,7 @@ from bench.training.finetuning.record import Record
 from bench.training.finetuning.stored import CELLS, Gathered, gather
 from bench.training.fitted import Best, Fitted
 from bench.training.folder import Card
+from bench.training.trouble import explained
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -65,30 +64,22 @@ def finetune(training: Training, begin: Callable[[ad.AnnData], Start]) -> Fitted
         If the folder is not free, or options or data are refused.
     BadOutput
         If the loss is no number.
+    BenchError
+        If there is no room on the disk, or no memory.
     """
     started = time.monotonic()
     _require_possible(training)
-    config: FinetuneConfig = training.config["finetune"]
     data: LabelledData = training.config["data"]
     gathered = gather(stores_of(training.data, data.layer), data)
     for text in gathered.notices:
         note(text)
     start = begin(gathered.cells)
-    begun.note(training)  # so that the folder is free again if this comes to nothing
-    with _record(training) as record, _explained():
-        namer = CellNamer(
-            config,
-            lambda cells: start.backbone,
-            seed=training.seed,
-            device=training.device,
-            stored=start.head,
-            told=record.epoch,
-        )
-        lesson = namer.lesson(gathered.cells)
-        namer.learn(lesson)
-        said = record.validation(namer, lesson) if namer.course else (_ONE_CLASS.format(namer.classes[0]),)
-    parts = _parts(lesson, gathered, config)
-    _write(training, start.card, namer, gathered, parts, time.monotonic() - started)
+    with explained(training.out, "finetune.batch_size", resumes=False):
+        begun.note(training)  # so that the folder is free again if this comes to nothing
+        namer, lesson, said = _learned(training, start, gathered)
+        parts = _parts(lesson, gathered, training.config["finetune"])
+        _write(training, start.card, namer, gathered, parts, time.monotonic() - started)
+        curves.draw(loggers.read(training.out / begun.LOGS), training.out)
     return _fitted(training, namer.course, (*parts.notices, *said))
 
 
@@ -104,25 +95,26 @@ def _require_possible(training: Training) -> None:
     begun.require_free(training)
 
 
-@contextmanager
-def _record(training: Training) -> Iterator[Record]:
-    """The logs of a fine-tuning, and its curves in the end."""
+def _learned(training: Training, start: Start, gathered: Gathered) -> tuple[CellNamer, Lesson, tuple[str, ...]]:
+    """What has learned, from what, and what is to be told of it."""
     logs = loggers.opened(training.loggers, training.out / begun.LOGS, 0)
+    record = Record(logs)
     try:
-        yield Record(logs)
+        namer = CellNamer(
+            training.config["finetune"],
+            lambda cells: start.backbone,
+            seed=training.seed,
+            device=training.device,
+            stored=start.head,
+            told=record.epoch,
+        )
+        lesson = namer.lesson(gathered.cells)
+        namer.learn(lesson)
+        told = record.validation(namer, lesson) if namer.course else (_ONE_CLASS.format(namer.classes[0]),)
     finally:
         for log in logs:
             log.close()
-    curves.draw(loggers.read(training.out / begun.LOGS), training.out)
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Say what can be done where memory does not suffice."""
-    try:
-        yield
-    except (MemoryError, torch.OutOfMemoryError):
-        raise BenchError("out of memory: lower finetune.batch_size.") from None
+    return namer, lesson, told
 
 
 def _parts(lesson: Lesson, gathered: Gathered, config: FinetuneConfig) -> Parts:
