@@ -17,7 +17,7 @@ class TrainerConfig:
     max_time: str = option("", "stop cleanly after DD:HH:MM:SS, to be resumed; empty: never")
     precision: Literal["auto", "32-true", "bf16-mixed"] = option("auto", "auto: bf16-mixed on a GPU, 32-true on a CPU")
     clip: float = option(1.0, "longest gradient, larger ones are scaled down; 0: as they are", low=0)
-    accumulate: int = option(1, "batches of which gradients are added up for a step", low=1)
+    accumulate: int = option(1, "batches of which gradients are averaged for a step", low=1)
     val_every: int = option(500, "steps between validations; 0: none", low=0)
     val_batches: int = option(0, "batches of a validation; 0: all", low=0)
     patience: int = option(5, "validations without a better loss after which it stops; 0: never", low=0)
