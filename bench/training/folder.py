@@ -15,6 +15,8 @@ together is `bench.weights.trained`'s.
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,6 +125,8 @@ def write(
     ------
     BadInput
         If the folder cannot be written to.
+    OSError
+        If there is no room.
     """
     with trained.replacing_model(folder) as place:
         (place / trained.CONFIG).write_text(_yaml(card), encoding="utf-8")
@@ -213,8 +217,12 @@ def _save(state: Mapping[str, Tensor], path: Path) -> None:
 
     try:  # copies, as tensors that share memory are refused
         save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, path)
-    except SafetensorError as error:
-        raise BadInput(f"cannot write weights to {path}: {error}; see to the disk.") from None
+    except SafetensorError as error:  # which tells what the system said as text
+        said = re.search(r"\(os error (\d+)\)", str(error))
+        if said is None:
+            raise BadInput(f"cannot write weights to {path}: {error}; see to the disk.") from None
+        number = int(said[1])
+        raise OSError(number, os.strerror(number), str(path)) from None
 
 
 class _Plain(yaml.SafeDumper):

@@ -9,6 +9,7 @@ copied together are not taken for a model.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ from typing import Any
 
 from bench.atomic import flush
 from bench.data.identity import file_sha256
+from bench.downloads.sizes import FULL
 from bench.errors import BadInput
 from bench.wording import size
 
@@ -35,6 +37,9 @@ PROVENANCE = "provenance.json"
 MODEL: tuple[str, ...] = (WEIGHTS, CONFIG, VOCABULARY, STATISTICS, CATEGORIES)
 """All that decides what the model answers: its identity. Only the statistics may be missing."""
 FILES: tuple[str, ...] = (*MODEL, FINGERPRINTS, PROVENANCE)
+
+_FULL = FULL | {errno.EFBIG}
+"""And of a file that is larger than this process may write."""
 
 _WRITTEN = ".written"
 _WRITING = ".writing-"
@@ -161,6 +166,8 @@ def replacing_model(folder: Path) -> Iterator[Path]:
     ------
     BadInput
         If the folder cannot be written to.
+    OSError
+        If there is no room; `bench.training.trouble` knows what to do then.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -180,6 +187,8 @@ def replacing_model(folder: Path) -> Iterator[Path]:
         flush(folder)
         _settle(folder)
     except OSError as error:
+        if error.errno in _FULL:
+            raise
         raise BadInput(f"cannot write the model to {folder}: {error.strerror or error}; see to the disk.") from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,12 @@ from bench.data.cells.options import PartsConfig
 from bench.data.cells.parts import divide
 from bench.data.cells.statistics import GeneStatistics
 from bench.data.cells.vocabulary import Vocabulary
-from bench.errors import BadInput
+from bench.errors import BadInput, BenchError
 from bench.training import folder, provenance
 from bench.training.command import Training
 from bench.training.folder import Card
 from bench.training.provenance import Provenance
+from bench.training.trouble import explained
 from bench.weights import trained
 
 GENES = [f"GENE{k}" for k in range(40)]
@@ -110,6 +112,21 @@ def test_what_a_model_does_not_need_is_not_there(cells: CellDataset, tmp_path: P
     out = written(cells, tmp_path / "out", card(cells, statistics=None, categories={}, classes={}, extra={}))
     assert not (out / trained.STATISTICS).exists()
     assert folder.read_card(out, ["ours"]).statistics is None
+
+
+@pytest.mark.parametrize("most", [40_000, 100])
+def test_a_full_disk_is_told_with_what_to_do(cells: CellDataset, tmp_path: Path, most: int) -> None:
+    """Files may not grow beyond some bytes: that of the weights has 80,000, the others much less, but more than 100."""
+    out, before = tmp_path / "out", resource.getrlimit(resource.RLIMIT_FSIZE)
+    where, prints = described(cells, out), fingerprints.of_dataset(cells)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+        told = r"no room in .*out: File too large, .* are free; free some and go on"
+        with pytest.raises(BenchError, match=told), explained(out):
+            folder.write(out, card(cells), {"a": torch.zeros(20_000)}, where, prints)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(out.iterdir()) == []
 
 
 def test_its_config_is_a_config_of_another_training(cells: CellDataset, tmp_path: Path) -> None:
