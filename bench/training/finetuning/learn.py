@@ -130,14 +130,15 @@ class Teacher:
         """What is read of the cells: their vectors, or what the model makes these of."""
         classifier, size = self._classifier, self._config.batch_size
         read, lengths = classifier.backbone.reader(lesson.cells), genes_of(lesson.cells)[lesson.rows]
+        whole = Examples(read, lesson.rows, lesson.codes, lengths)
+        if self._config.head == "stored" and not frozen:
+            return whole  # what vectors are like was looked at when the head was new
         known = np.arange(len(lesson.rows)) if frozen else self._some(lesson)
         vectors = answers(classifier.backbone.embed, read, lesson.rows[known], lengths[known], size, self._device)
         if self._config.head == "new":
             own = vectors[torch.from_numpy(~lesson.watched[known])].to(self._device)
             classifier.head.standardise(own, LEAST_FROZEN if frozen else LEAST)
-        if frozen:
-            return Examples(of_vectors(vectors), known, lesson.codes, lengths)
-        return Examples(read, lesson.rows, lesson.codes, lengths)
+        return Examples(of_vectors(vectors), known, lesson.codes, lengths) if frozen else whole
 
     def _some(self, lesson: Lesson) -> np.ndarray:
         """A few of the cells to learn from: by them it is seen what vectors are like."""
