@@ -124,6 +124,8 @@ def _training(request: Request, command: TrainingCommand) -> Training:
 def _weights(request: Request, command: TrainingCommand) -> Weights:
     """What a fine-tuning begins with; a pretraining begins with nothing."""
     if request.verb != "finetune":
+        if request.weights or request.task:
+            raise BadInput(f"{request.verb} takes neither weights nor a task; leave them out, or finetune.")
         return None
     tasks = command.tasks or tuple(catalogue().tasks.specs)
     if request.task not in tasks:

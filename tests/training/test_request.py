@@ -76,6 +76,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "too many devices": ({"devices": 100_000}, "--devices 100000: this machine has "),
     "nodes that nobody starts": ({"nodes": 2}, "use --executor slurm, or torchrun"),
+    "weights to pretrain with": ({"weights": "untrained"}, "pretrain takes neither weights nor a task; leave them out"),
+    "a task to pretrain for": ({"task": "clustering"}, "pretrain takes neither weights nor a task; leave them out"),
     "nothing to resume": ({"resume": "yes"}, "holds no checkpoint to go on from; leave --resume out"),
 }
 
