@@ -24,6 +24,7 @@ from bench.training.folder import Card
 from bench.training.learner import Learner
 from bench.training.meter import Meter
 from bench.training.module import TrainingModule
+from bench.training.optim import warmup
 from bench.training.options import OptimConfig, TrainerConfig
 from bench.training.quiet import quiet
 from bench.training.recorder import Recorder
@@ -112,8 +113,13 @@ class _Run:
     @property
     def notices(self) -> tuple[str, ...]:
         """What whoever asked for the training should know."""
-        if self.steps == self.resumed and self.ending.why == "max_steps":
+        if self.ending.why != "max_steps":
+            return ()
+        if self.steps == self.resumed:
             return (f"the training had ended at step {self.steps:,}; raise trainer.max_steps to go on.",)
+        up = warmup(self.training.config["optim"], self.config.max_steps)
+        if up > self.steps:
+            return (f"its {self.steps:,} steps ended on the way up to optim.lr; set optim.warmup_steps below {up:,}.",)
         return ()
 
     def requeue(self) -> None:

@@ -83,7 +83,10 @@ def found(folder: Path, name: str) -> Path:
     """
     path = _place(folder, name)
     if path is None:
-        raise BadInput(f"{folder} holds no whole trained model: {name} is missing; copy the folder again, or train.")
+        raise BadInput(
+            f"{folder} holds no whole trained model: {name} is missing; copy the folder again, or train (with --resume"
+            " if the training was interrupted)."
+        )
     if not path.resolve().is_relative_to(folder.resolve()):
         raise BadInput(f"refused: {path} leads out of its folder; copy the file itself there.")
     n_bytes = path.stat().st_size

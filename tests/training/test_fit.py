@@ -31,7 +31,8 @@ def weights(out: Path, checkpoint: str = LAST) -> dict[str, Tensor]:
 
 def test_a_training_leaves_a_trained_model(file: Path, tmp_path: Path) -> None:
     fitted = train(file, tmp_path, loggers=("csv", "tensorboard"))
-    assert (fitted.steps, fitted.stopped, fitted.notices) == (20, "max_steps", ())
+    slow = "its 20 steps ended on the way up to optim.lr; set optim.warmup_steps below 100."
+    assert (fitted.steps, fitted.stopped, fitted.notices) == (20, "max_steps", (slow,))
     card = folder.read_card(tmp_path, ["guesser"])
     assert folder.section(card, "trainer", TrainerConfig).max_steps == 20
     state = folder.read_state(tmp_path)
