@@ -125,7 +125,10 @@ class Objective:
     keep_low: float = option(0.5, "share of counts seen, with mcv and binomial, at least", low=0.01, high=0.99)
     keep_high: float = option(0.5, "at most; drawn for each cell", low=0.01, high=0.99)
     noise: float = option(0.5, "standard deviation of gaussian noise on log1p counts", low=0, high=10)
-    view_keep: float = option(0.75, "share of counts in each binomial view", low=0.01, high=0.99)
+    view_low: float = option(0.2, "share of counts in a binomial view, at least", low=0.01, high=0.99)
+    view_high: float = option(
+        0.9, "at most; drawn for each view, or their depth gives the views away", low=0.01, high=0.99
+    )
     view_noise: float = option(0.5, "standard deviation of gaussian views on log1p counts", low=0, high=10)
 
 
@@ -152,7 +155,8 @@ def collator(architecture: Architecture, objective: Objective) -> CollatorConfig
         keep_high=objective.keep_high,
         noise=objective.noise,
         view=objective.contrast if objective.contrast_weight else "none",
-        view_keep=objective.view_keep,
+        view_low=objective.view_low,
+        view_high=objective.view_high,
         view_noise=objective.view_noise,
         previous=architecture.previous,
         covariates=architecture.covariates,

@@ -124,6 +124,7 @@ RULES: tuple[Rule, ...] = (
     ),
     (lambda a, o: o.mask_low > o.mask_high, "mask_low={o.mask_low} is above mask_high={o.mask_high}; swap them."),
     (lambda a, o: o.keep_low > o.keep_high, "keep_low={o.keep_low} is above keep_high={o.keep_high}; swap them."),
+    (lambda a, o: o.view_low > o.view_high, "view_low={o.view_low} is above view_high={o.view_high}; swap them."),
     (
         lambda a, o: o.pretext == "mlm" and o.mask_high == 0,
         "pretext=mlm with mask_high=0 masks nothing; raise it, or take pretext=none.",

@@ -60,7 +60,7 @@ def views(cells: Cells, keys: np.ndarray, config: CollatorConfig, seed: int, seg
     keys
         uint64 (n,), see `Cells.keys`.
     config
-        `view` and `view_keep` are read.
+        `view`, `view_low` and `view_high` are read.
     seed
         From 0 to 2**63 - 1.
     segment
@@ -71,11 +71,11 @@ def views(cells: Cells, keys: np.ndarray, config: CollatorConfig, seed: int, seg
         return first
     if config.view in _THINNING_VIEWS:
         kind, complementary = _THINNING_VIEWS[config.view]
-        shares = np.full(len(cells), 0.5 if complementary else config.view_keep)
-        counts, totals = _resampled(first, kind, kernels.VIEW, shares)
+        low, high = (0.5, 0.5) if complementary else (config.view_low, config.view_high)
+        counts, totals = _viewed(first, kind, low, high)
         rest = cells.counts - counts, cells.totals - totals
         first = _of_counts(first, counts, totals)
-        second = _of_counts(second, *(rest if complementary else _resampled(second, kind, kernels.VIEW, shares)))
+        second = _of_counts(second, *(rest if complementary else _viewed(second, kind, low, high)))
     return _stacked(first, second)
 
 
@@ -131,6 +131,13 @@ def _stacked(first: Rows, second: Rows) -> Rows:
         wanted_totals=totals,
         log_ratio=np.concatenate([first.log_ratio, second.log_ratio]),
     )
+
+
+def _viewed(rows: Rows, kind: int, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+    """Counts of one view, and their totals; of two views with the same share the totals would tell which cell it is."""
+    shares = np.empty(len(rows))
+    kernels.shares_of(rows.starts, kernels.VIEW_SHARE, low, high, shares)
+    return _resampled(rows, kind, kernels.VIEW, shares)
 
 
 def _resampled(rows: Rows, kind: int, purpose: int, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -26,7 +26,7 @@ _LOW = np.uint64(2**32 - 1)
 
 BINOMIAL, POISSON, GAUSSIAN, GENES = range(4)
 """What may become of a count: some kept, drawn anew, noise on log1p, all of a gene's counts kept or none."""
-VIEW, KEEP, SPOIL, SHARE, CHOICE, ZEROS, ORDER, MASK, MIX, TIES, WANTED_TIES = range(11)
+VIEW, KEEP, SPOIL, SHARE, CHOICE, ZEROS, ORDER, MASK, MIX, TIES, WANTED_TIES, VIEW_SHARE = range(12)
 """What the random numbers of a cell are for: a stream of their own for each."""
 
 compiled = njit(cache=True, nogil=True, error_model="numpy")  # division by 0 is inf: no branch in a loop

@@ -39,14 +39,16 @@ class CollatorConfig:
     keep_high: float = option(0.5, "at most; drawn for each cell", low=0.01, high=0.99)
     noise: float = option(0.5, "standard deviation of `gaussian` noise on log1p counts", low=0, high=10)
     view: View = option("none", "two views of each cell, for contrast: how they are made")
-    view_keep: float = option(0.75, "share of counts in each view, for `binomial`", low=0.01, high=0.99)
+    view_low: float = option(0.2, "share of counts in a view of `binomial`, at least", low=0.01, high=0.99)
+    view_high: float = option(0.9, "at most; drawn for each view", low=0.01, high=0.99)
     view_noise: float = option(0.5, "standard deviation of `gaussian` views on log1p counts", low=0, high=10)
     previous: bool = option(False, "half of the tokens are of the cell of the previous time point")
     covariates: tuple[str, ...] = option((), "columns of obs that the model sees")
     labels: tuple[str, ...] = option((), "columns of obs that the model learns to name")
 
     def __post_init__(self) -> None:
-        for low, high, name in ((self.mask_low, self.mask_high, "mask"), (self.keep_low, self.keep_high, "keep")):
+        for name in ("mask", "keep", "view"):
+            low, high = getattr(self, f"{name}_low"), getattr(self, f"{name}_high")
             if low > high:
                 raise ValueError(f"{name}_low={low} is above {name}_high={high}; swap them.")
         shared = sorted(set(self.covariates) & set(self.labels))

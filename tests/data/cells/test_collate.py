@@ -330,7 +330,9 @@ def test_views_are_made_as_the_name_says(
     view: str, dense: np.ndarray, collate: Callable[..., CellBatch], blood: Cells
 ) -> None:
     cells = replace(blood, totals=blood.totals + 1000)
-    batch = collate(cells, view=view, length=N_GENES, genes="all_random", corruption="none", view_keep=0.75)
+    batch = collate(
+        cells, view=view, length=N_GENES, genes="all_random", corruption="none", view_low=0.75, view_high=0.75
+    )
     first, second = by_gene(batch, batch.targets.counts)
     depth = batch.inputs.depth.numpy()
     expected = {"mcv": 0.5, "genes": 0.5, "binomial": 0.75}.get(view, 1) * dense.sum()
@@ -348,6 +350,17 @@ def test_views_are_made_as_the_name_says(
     if view == "binomial":  # independent: both keep 0.75 * 0.75 of the counts of genes with one count
         ones = dense == 1
         assert abs((first * second)[ones].mean() - 0.75**2) < 0.01
+
+
+def test_views_of_a_cell_have_depths_of_their_own(collate: Callable[..., CellBatch]) -> None:
+    """Else a model tells cells apart by their depth, and by nothing else (Chen et al. 2020 on colour histograms)."""
+    depth = collate(view="binomial", view_low=0.2, view_high=0.9, corruption="none").inputs.depth.numpy()
+    first, second = np.log(depth[:700]), np.log(depth[700:])
+    whole = np.log(collate(view="none", corruption="none").inputs.depth.numpy())
+    shares = np.exp(np.concatenate([first - whole, second - whole]))
+    assert 0.15 < shares.min() < 0.25
+    assert 0.85 < shares.max() < 0.95
+    assert abs(np.corrcoef(first - whole, second - whole)[0, 1]) < 0.1
 
 
 def test_a_view_is_corrupted_in_turn(dense: np.ndarray, collate: Callable[..., CellBatch]) -> None:

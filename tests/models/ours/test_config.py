@@ -129,6 +129,7 @@ REFUSED: tuple[tuple[dict[str, Any], dict[str, Any], str], ...] = (
     ({}, {"contrast": "genes", "genes": "hvg_weighted"}, "contrast=genes leaves half of the genes out"),
     ({}, {"mask_low": 0.6, "mask_high": 0.4}, "mask_low=0.6 is above mask_high=0.4"),
     ({}, {"keep_low": 0.6, "keep_high": 0.4}, "keep_low=0.6 is above keep_high=0.4"),
+    ({}, {"view_low": 0.6, "view_high": 0.4}, "view_low=0.6 is above view_high=0.4"),
     ({}, {"mask_low": 0.0, "mask_high": 0.0}, "masks nothing; raise it"),
     ({}, {"pretext": "denoise", "mask_mix": True}, "mask_mix says how genes are masked"),
     ({"previous": True}, {"length": 17}, "length=17 cannot be halved"),
@@ -270,7 +271,8 @@ def test_every_switch_of_the_data_follows_from_architecture_and_objective() -> N
         ),
         Objective(
             likelihood="id_ce", length=20, genes="rank_top", zeros=2, mask_low=0.1, mask_high=0.2, mask_mix=True,
-            score="all", keep_low=0.1, keep_high=0.2, noise=0.1, contrast="mcv", view_keep=0.1, view_noise=0.1,
+            score="all", keep_low=0.1, keep_high=0.2, noise=0.1, contrast="mcv", view_low=0.1, view_high=0.2,
+            view_noise=0.1,
         ),
     )  # fmt: skip
     default = CollatorConfig()
