@@ -58,6 +58,7 @@ def configs(draw: st.DrawFn, **fixed: Any) -> CollatorConfig:
     }
     options["mask_low"], options["mask_high"] = sorted([draw(share), draw(share)])
     options["keep_low"], options["keep_high"] = sorted([draw(share), draw(share)])
+    options["view_low"], options["view_high"] = sorted([draw(share), draw(share)])
     if corruption == "mask":
         options["mask_mix"] = draw(st.booleans())
         options["hide"] = draw(st.sampled_from(["value", "gene"]))
