@@ -96,7 +96,7 @@ def values(kept: Kept) -> dict[str, Any]:
         "contamination": contamination(kept),
         "n_donors": len({fold for e in sitting(study, donors) for fold in kept.values(e, donors, MAIN)}),
         "n_corpus": f"{sum(file.cells for file in files if file.use):,}",
-        "passes": study.entry(FINE_TUNED).set["max_epochs"],
+        "steps": study.entry(FINE_TUNED).set["max_steps"],
         "failed": failed(kept),
     }
 
