@@ -99,7 +99,7 @@ def test_a_resumed_training_is_the_whole_one(file: Path, tmp_path: Path, whole: 
 @pytest.mark.parametrize(
     "options",
     [
-        pytest.param({"accumulate": 2, "max_steps": 10}, id="gradients added up, across epochs"),
+        pytest.param({"accumulate": 2, "max_steps": 10}, id="gradients averaged, across epochs"),
         pytest.param({"val_every": 0, "max_steps": 10}, id="nothing validated"),
     ],
 )
