@@ -25,7 +25,7 @@ from bench.training.learner import Learner
 from bench.training.meter import Meter
 from bench.training.module import TrainingModule
 from bench.training.optim import warmup
-from bench.training.options import OptimConfig, TrainerConfig
+from bench.training.options import OptimConfig, TrainerConfig, precision_on
 from bench.training.quiet import quiet
 from bench.training.recorder import Recorder
 from bench.training.rng import Randomness
@@ -165,7 +165,6 @@ def _begin(training: Training, is_first: bool) -> int:
 
 def _trainer(training: Training, config: TrainerConfig, callbacks: Sequence[Callback]) -> Trainer:
     gpu = training.device == "cuda"
-    precision = ("bf16-mixed" if gpu else "32-true") if config.precision == "auto" else config.precision
     validates = config.val_every > 0
     plugins: list[Any] = [CheckpointFiles()]
     if SLURMEnvironment.detect():
@@ -175,7 +174,7 @@ def _trainer(training: Training, config: TrainerConfig, callbacks: Sequence[Call
         devices=training.devices,
         num_nodes=training.nodes,
         strategy=_strategy(training, config),
-        precision=precision,
+        precision=precision_on(training.device, config.precision),
         max_steps=config.max_steps,
         max_epochs=-1,
         gradient_clip_val=config.clip or None,

@@ -7,6 +7,16 @@ from typing import Literal
 
 from bench.config import option
 
+Precision = Literal["auto", "32-true", "bf16-mixed"]
+PRECISION = "auto: bf16-mixed on a GPU, 32-true on a CPU"
+
+
+def precision_on(device: str, asked: Precision) -> Literal["32-true", "bf16-mixed"]:
+    """The numbers it is computed in on a device, `"cpu"` or `"cuda"`, maybe with a number."""
+    if asked != "auto":
+        return asked
+    return "bf16-mixed" if device.startswith("cuda") else "32-true"
+
 
 @dataclass(frozen=True)
 class TrainerConfig:
@@ -15,7 +25,7 @@ class TrainerConfig:
     max_steps: int = option(10_000, "steps; the learning rate ends its way there", low=1)
     stop_after: int = option(0, "stop cleanly after so many steps, to be resumed; 0: never", low=0)
     max_time: str = option("", "stop cleanly after DD:HH:MM:SS, to be resumed; empty: never")
-    precision: Literal["auto", "32-true", "bf16-mixed"] = option("auto", "auto: bf16-mixed on a GPU, 32-true on a CPU")
+    precision: Precision = option("auto", PRECISION)
     clip: float = option(1.0, "longest gradient, larger ones are scaled down; 0: as they are", low=0)
     accumulate: int = option(1, "batches of which gradients are averaged for a step", low=1)
     val_every: int = option(500, "steps between validations; 0: none", low=0)

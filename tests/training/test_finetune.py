@@ -214,6 +214,22 @@ def test_of_many_cells_there_are_fewer_epochs(train: ad.AnnData) -> None:
     assert steps == [epoch, 25 // epoch * epoch, EPOCHS * epoch]
 
 
+@pytest.mark.parametrize(("precision", "half"), [("auto", False), ("32-true", False), ("bf16-mixed", True)])
+def test_it_learns_in_the_numbers_that_are_asked_for(train: ad.AnnData, precision: str, half: bool) -> None:
+    found = set()
+
+    class Spy(Bag):
+        def embed(self, batch: Tensor) -> Tensor:
+            if torch.is_grad_enabled() and self.network.training:
+                found.add(torch.is_autocast_enabled("cpu"))
+            return super().embed(batch)
+
+    model = namer(backbone=Spy.of, precision=precision, max_epochs=1)
+    model.fit(train)
+    assert found == {half}
+    assert {weight.dtype for weight in model.classifier.parameters()} == {torch.float32}
+
+
 def test_epochs_are_told_as_they_end(train: ad.AnnData) -> None:
     told: list[Epoch] = []
     model = namer()

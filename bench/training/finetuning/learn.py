@@ -21,7 +21,7 @@ from bench.training.finetuning.examples import Examples, Learned, Watched, of_ve
 from bench.training.finetuning.forward import answers, genes_of
 from bench.training.finetuning.freezing import unfreeze
 from bench.training.finetuning.module import VALIDATED, Epoch, FinetuneModule, KeepBest, Told
-from bench.training.options import OptimConfig
+from bench.training.options import OptimConfig, Precision, precision_on
 from bench.training.quiet import quiet
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class Teacher:
         )
         module = FinetuneModule(learner, optim, epochs * len(learned), rates)
         keeper = KeepBest(config.patience, self._told)
-        trainer = pl.Trainer(max_epochs=epochs, callbacks=[keeper], **_options(self._device))
+        trainer = pl.Trainer(max_epochs=epochs, callbacks=[keeper], **_options(self._device, config.precision))
         with interruptible():
             trainer.fit(module, learned, watched)
         keeper.restore(module)
@@ -202,13 +202,13 @@ def interruptible() -> Iterator[None]:
             signal.signal(signal.SIGINT, handler)
 
 
-def _options(device: str) -> dict[str, Any]:
+def _options(device: str, precision: Precision) -> dict[str, Any]:
     """What is asked of Lightning: one device, no files, and weights that can be trained after a validation."""
     accelerator, _, index = device.partition(":")
     return {
         "accelerator": accelerator,
         "devices": [int(index)] if index else 1,
-        "precision": "bf16-mixed" if accelerator == "cuda" else "32-true",
+        "precision": precision_on(accelerator, precision),
         "gradient_clip_val": CLIP,
         "num_sanity_val_steps": 0,
         "inference_mode": False,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.config import option
+from bench.training.options import PRECISION, Precision
 
 WIDEST = 2**16
 """Units of a head's hidden layer, at most."""
@@ -32,6 +33,7 @@ class FinetuneConfig:
     epoch_steps: int = option(10, "least steps of an epoch: of few cells it takes several passes", low=1)
     patience: int = option(4, "epochs without a better validation loss after which it stops", low=1)
     batch_size: int = option(32, "cells per step", low=1)
+    precision: Precision = option("auto", f"of learning; {PRECISION}")
     label_smoothing: float = option(0.0, "share of each label that is spread over all classes", low=0, high=0.5)
     class_weights: Literal["none", "balanced"] = option("none", "balanced: every class counts alike in the loss")
     validation: float = option(0.2, "share of labelled cells kept to stop by, whole groups; 0: none", low=0, high=0.5)
