@@ -24,7 +24,7 @@ class FinetuneConfig:
     head_hidden: int = option(0, "units of the hidden layer of a new head; 0: linear", low=0, high=WIDEST)
     dropout: float = option(0.1, "of the cell's vector before the head", low=0, high=0.9)
     lr: float = option(1e-2, "learning rate of the head at its highest", low=0)
-    backbone_rate: float = option(0.3, "that of what learns of the model, as a share of `lr`", low=0, high=1)
+    backbone_rate: float = option(0.03, "that of what learns of the model, as a share of `lr`", low=0, high=1)
     weight_decay: float = option(0.05, "of matrices only: no norm, no embedding, no bias", low=0)
     warmup_share: float = option(0.1, "of all steps, on the way up to `lr`; then it goes down a cosine", low=0, high=1)
     max_epochs: int = option(20, "most passes over the labelled cells; 0, with head=stored: predict as it is", low=0)
