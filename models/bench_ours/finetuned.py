@@ -41,7 +41,14 @@ class OursFinetuned(CellNamer):
 
     def __init__(self, config: OursFinetunedConfig, *, weights: Weights, seed: int, device: str) -> None:
         begin, stored = opened(weights, config, seed)
-        super().__init__(config, lambda cells: begin(cells).backbone, seed=seed, device=device, stored=stored)
+        super().__init__(
+            config,
+            lambda cells: begin(cells).backbone,
+            seed=seed,
+            device=device,
+            pretrained=isinstance(weights, Path),
+            stored=stored,
+        )
 
 
 def finetune(training: Training) -> Fitted:

@@ -127,6 +127,14 @@ def test_what_was_pretrained_learns_more_slowly_than_the_head(train: ad.AnnData)
     assert found == expected
 
 
+@pytest.mark.parametrize(("told", "pretrained", "rate"), [(None, True, 0.03), (None, False, 0.1), (0.5, False, 0.5)])
+def test_what_is_untrained_has_nothing_to_lose_and_learns_faster(
+    train: ad.AnnData, told: float | None, pretrained: bool, rate: float
+) -> None:
+    rates = unfreeze(Bag.of(train), FinetuneConfig(backbone_rate=told), pretrained=pretrained)
+    assert set(rates.values()) == {rate}
+
+
 def test_more_parts_than_there_are_are_refused(train: ad.AnnData) -> None:
     with pytest.raises(BadInput, match=f"layers=9, but the model has {PARTS} parts"):
         fitted(train, unfreeze="last", layers=9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -105,6 +106,7 @@ def _learned(training: Training, start: Start, gathered: Gathered) -> tuple[Cell
             lambda cells: start.backbone,
             seed=training.seed,
             device=training.device,
+            pretrained=isinstance(training.weights, Path),
             stored=start.head,
             told=record.epoch,
         )

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from bench.training.learner import Backbone
 
 
-def unfreeze(backbone: Backbone, config: FinetuneConfig) -> dict[nn.Parameter, float]:
-    """Let the weights learn that the options name, and no other.
+def unfreeze(backbone: Backbone, config: FinetuneConfig, *, pretrained: bool = True) -> dict[nn.Parameter, float]:
+    """Let the weights learn that the options name, and no other; untrained ones learn faster unless told.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def unfreeze(backbone: Backbone, config: FinetuneConfig) -> dict[nn.Parameter, f
     learning = set({"frozen": [], "last": of_parts, "full": every}[config.unfreeze])
     for weight in every:
         weight.requires_grad_(weight in learning)
-    return dict.fromkeys((weight for weight in every if weight in learning), config.backbone_rate)
+    return dict.fromkeys((weight for weight in every if weight in learning), config.rate(pretrained=pretrained))
 
 
 def keep_still(backbone: Backbone) -> None:

@@ -96,14 +96,23 @@ class Teacher:
         Of the order of cells and of dropout.
     device
         Where the work is done, `"cpu"` or `"cuda"`, maybe with a number; the classifier is moved there.
+    pretrained
+        Whether the model has learned anything that it could lose.
     told
         Gets each epoch as it ends.
     """
 
     def __init__(
-        self, classifier: CellClassifier, config: FinetuneConfig, *, seed: int, device: str, told: Told | None = None
+        self,
+        classifier: CellClassifier,
+        config: FinetuneConfig,
+        *,
+        seed: int,
+        device: str,
+        pretrained: bool = True,
+        told: Told | None = None,
     ) -> None:
-        self._classifier, self._config = classifier, config
+        self._classifier, self._config, self._pretrained = classifier, config, pretrained
         self._seed, self._device, self._told = seed, device, told
 
     def teach(self, lesson: Lesson) -> Course:
@@ -117,7 +126,7 @@ class Teacher:
             If the loss is no number.
         """
         with quiet(), seeded(self._seed):
-            rates = unfreeze(self._classifier.backbone, self._config)
+            rates = unfreeze(self._classifier.backbone, self._config, pretrained=self._pretrained)
             self._classifier.to(self._device).eval()
             examples = self._examples(lesson, frozen=not rates)
             network = self._classifier if rates else self._classifier.head

@@ -52,6 +52,8 @@ class CellNamer:
         Of the head's first weights, the order of cells, the choice of groups to stop by, and dropout.
     device
         `"cpu"` or `"cuda"`, maybe with a number.
+    pretrained
+        Whether the model has learned anything; what has not learns faster unless told.
     stored
         Head and classes of an earlier fine-tuning, where the weights have them.
     told
@@ -70,6 +72,7 @@ class CellNamer:
         *,
         seed: int,
         device: str,
+        pretrained: bool = True,
         stored: StoredHead | None = None,
         told: Told | None = None,
     ) -> None:
@@ -79,6 +82,7 @@ class CellNamer:
                 " wrote, or set head=new."
             )
         self.config, self._make, self._seed, self._device = config, make, seed, device
+        self._pretrained = pretrained
         self._stored = stored if config.head == "stored" else None
         self._told = told
         self.classes: tuple[str, ...] = ()
@@ -124,7 +128,14 @@ class CellNamer:
         self.classes, self.course = lesson.classes, None
         self._begin(lesson.cells)
         if len(self.classes) > 1:
-            teacher = Teacher(self.classifier, self.config, seed=self._seed, device=self._device, told=self._told)
+            teacher = Teacher(
+                self.classifier,
+                self.config,
+                seed=self._seed,
+                device=self._device,
+                pretrained=self._pretrained,
+                told=self._told,
+            )
             self.course = teacher.teach(lesson)
 
     @property

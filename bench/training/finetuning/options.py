@@ -11,6 +11,10 @@ from bench.training.options import PRECISION, Precision
 WIDEST = 2**16
 """Units of a head's hidden layer, at most."""
 
+PRETRAINED_RATE, UNTRAINED_RATE = 0.03, 0.1
+"""Learning rate of a model's own weights, as a share of the head's, unless told. What was learned in pretraining is
+soon lost at a rate at which a model that begins with nothing gets anywhere."""
+
 
 @dataclass(frozen=True)
 class FinetuneConfig:
@@ -24,7 +28,13 @@ class FinetuneConfig:
     head_hidden: int = option(0, "units of the hidden layer of a new head; 0: linear", low=0, high=WIDEST)
     dropout: float = option(0.1, "of the cell's vector before the head", low=0, high=0.9)
     lr: float = option(1e-2, "learning rate of the head at its highest", low=0)
-    backbone_rate: float = option(0.03, "that of what learns of the model, as a share of `lr`", low=0, high=1)
+    backbone_rate: float | None = option(
+        None,
+        "that of what learns of the model, as a share of `lr`;"
+        f" unless told {PRETRAINED_RATE}, or {UNTRAINED_RATE} of an untrained one",
+        low=0,
+        high=1,
+    )
     weight_decay: float = option(0.05, "of matrices only: no norm, no embedding, no bias", low=0)
     warmup_share: float = option(0.1, "of all steps, on the way up to `lr`; then it goes down a cosine", low=0, high=1)
     max_epochs: int = option(20, "most passes over the labelled cells; 0, with head=stored: predict as it is", low=0)
@@ -41,6 +51,12 @@ class FinetuneConfig:
     def __post_init__(self) -> None:
         if self.max_epochs == 0 and self.head == "new":
             raise ValueError("max_epochs=0 learns nothing, and a new head knows nothing; set head=stored, or more.")
+
+    def rate(self, *, pretrained: bool) -> float:
+        """The learning rate of what learns of a model, as a share of `lr`."""
+        if self.backbone_rate is not None:
+            return self.backbone_rate
+        return PRETRAINED_RATE if pretrained else UNTRAINED_RATE
 
 
 @dataclass(frozen=True)
