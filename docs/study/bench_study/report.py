@@ -85,7 +85,6 @@ def draw(kept: Kept, folder: Path) -> None:
 def values(kept: Kept) -> dict[str, Any]:
     """Everything that the page says of a study, as text."""
     study, donors = kept.study, kept.study.exam(DONORS)
-    files = corpus(study.folder)
     return {
         "answers": [(comparison.question, answer(kept, donors, comparison)) for comparison in study.comparisons],
         "in_short": [sentence for entry in study.entries for sentence in in_short(kept, donors, entry)],
@@ -95,7 +94,7 @@ def values(kept: Kept) -> dict[str, Any]:
         "tables": {name: "\n".join(make(kept)) for name, make in TABLES.items()},
         "contamination": contamination(kept),
         "n_donors": len({fold for e in sitting(study, donors) for fold in kept.values(e, donors, MAIN)}),
-        "n_corpus": f"{sum(file.cells for file in files if file.use):,}",
+        "n_corpus": f"{max((sum(one.data.values()) for one in kept.facts.values()), default=0):,}",
         "steps": study.entry(FINE_TUNED).set["max_steps"],
         "failed": failed(kept),
     }
