@@ -29,7 +29,7 @@ def bars(kept: Kept) -> list[Bar]:
 
 def draw(kept: Kept, folder: Path) -> None:
     """Draw the figure of the ablations."""
-    figures.groups(folder / "ablations.svg", bars(kept), "macro-F1 of a logistic regression on the embedding")
+    figures.groups(folder / "ablations.svg", bars(kept), "macro-F1, probe log-reg")
 
 
 def values(kept: Kept) -> dict[str, str]:

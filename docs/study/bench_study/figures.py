@@ -69,7 +69,7 @@ def groups(path: Path, bars: Sequence[Bar], x_label: str) -> None:
     """Means with the values behind them, by what was varied."""
     names = list(dict.fromkeys(bar.group for bar in bars))
     rows: list[Bar | None] = [row for name in names for row in (*(b for b in bars if b.group == name), None)][:-1]
-    with _figure(path, 7.2, 0.8 + 0.26 * len(rows)) as axes:
+    with _figure(path, 8, 0.8 + 0.26 * len(rows)) as axes:
         for position, bar in enumerate(reversed(rows)):
             if bar is not None:
                 colour = PALETTE[1 + names.index(bar.group) % (len(PALETTE) - 1)]
