@@ -44,6 +44,16 @@ def test_answers_follow_from_the_scores(copied: Path) -> None:
     assert re.fullmatch(r"\*\*Yes\*\*: \+0\.05\d \(\+0\.04\d to \+0\.05\d\)", answers[list(answers)[2]])
 
 
+def test_with_few_labels_models_are_compared_by_donor_too(copied: Path) -> None:
+    keep_study(copied / "study.toml", lambda name: SKILL.get(name, 0.0))
+    _, _, paired = section(page(copied), "With few labels").partition("paired by donor:")
+    row = next(line for line in paired.splitlines() if line.startswith("| ours, pretrained, probe"))
+    gaps = [float(cell.split()[0]) for cell in row.split("|")[2:-1]]
+    assert len(gaps) == 2  # of 1 and 10 labels per type
+    assert all(-0.22 < gap < -0.18 for gap in gaps)
+    assert "| logistic regression on genes |" not in paired
+
+
 def test_few_donors_decide_nothing(copied: Path) -> None:
     keep_study(copied / "study.toml", lambda name: SKILL.get(name, 0.0), units=7)
     text = page(copied)

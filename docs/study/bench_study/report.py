@@ -189,6 +189,18 @@ def _few_shot(kept: Kept) -> list[str]:
     )
 
 
+def _few_shot_differences(kept: Kept) -> list[str]:
+    exam, reference = kept.study.exam(DONORS), kept.study.entry(kept.study.reference)
+    counts = shots(kept, exam)
+    base = {n: kept.values(reference, exam, MAIN, n) for n in counts}
+    rows = []
+    for entry in ranked(kept, exam):
+        if entry is not reference:
+            gaps = (difference(kept.values(entry, exam, MAIN, n), base[n]) for n in counts)
+            rows.append([entry.label, *(markdown.with_interval(gap, signed=True) for gap in gaps)])
+    return markdown.table(("model", *map(str, counts)), rows)
+
+
 def _transfer(kept: Kept) -> list[str]:
     exam = kept.study.exam(TRANSFER)
     entries = ranked(kept, exam)
@@ -272,6 +284,7 @@ def _labels(name: str) -> Callable[[Kept], list[str]]:
 TABLES: Mapping[str, Callable[[Kept], list[str]]] = {
     "kang": _donors,
     "few_shot": _few_shot,
+    "few_shot_differences": _few_shot_differences,
     "zheng": _transfer,
     "kang_labels": _labels("kang_labels"),
     "zheng_labels": _labels("zheng_labels"),
