@@ -193,7 +193,13 @@ def test_a_signal_leaves_whole_records_and_no_process(
     environment = {**os.environ, "PYTHONPATH": str(hazards)}
     command = ["run", "--model", "fine,hang", *SMALL]
     process = subprocess.Popen(
-        [BENCH, *command], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [BENCH, *command],
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(ending, signal.SIG_DFL),  # tests in the background of a shell ignore SIGINT
     )
     deadline = time.monotonic() + 120
     while not stored(tmp_path) and time.monotonic() < deadline:
