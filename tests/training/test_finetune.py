@@ -58,7 +58,7 @@ def cells_of(cells: ad.AnnData, rows: np.ndarray, **columns: np.ndarray) -> ad.A
 
 def namer(seed: int = 0, backbone: Any = Bag.of, **options: Any) -> CellNamer:
     config = build(FinetuneConfig, {"max_epochs": EPOCHS, "lr": 0.01, **options}, "a test")
-    return CellNamer(config, backbone, seed=seed, device="cpu")
+    return CellNamer(config, backbone, seed=seed, device="cpu", pretrained=True)
 
 
 def fitted(cells: ad.AnnData, **options: Any) -> CellNamer:
@@ -116,7 +116,7 @@ def test_types_are_told_apart_far_better_than_by_guessing(
 
 def test_what_was_pretrained_learns_more_slowly_than_the_head(train: ad.AnnData) -> None:
     backbone, head = Bag.of(train), Head(WIDTH, 3)
-    rates = unfreeze(backbone, FinetuneConfig(unfreeze="last", layers=2, backbone_rate=0.5))
+    rates = unfreeze(backbone, FinetuneConfig(unfreeze="last", layers=2, backbone_rate=0.5), pretrained=True)
     learner = NamingLearner(CellClassifier(backbone, head))
     module = FinetuneModule(learner, OptimConfig(lr=1.0), 10, rates)
     groups = module.configure_optimizers().param_groups
@@ -308,7 +308,7 @@ def again(head: StoredHead, network: dict[str, Tensor], **options: Any) -> CellN
         return bag
 
     config = build(FinetuneConfig, {"head": "stored", **options}, "a test")
-    return CellNamer(config, make, seed=5, device="cpu", stored=head)
+    return CellNamer(config, make, seed=5, device="cpu", pretrained=True, stored=head)
 
 
 @pytest.mark.parametrize("hidden", [0, 8])

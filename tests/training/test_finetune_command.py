@@ -68,7 +68,9 @@ def test_a_folder_names_cells_as_the_model_did_that_was_trained(asked: Training)
 
     kept = head.stored(card, state)
     assert kept is not None
-    model = CellNamer(FinetuneConfig(head="stored", max_epochs=0), make, seed=9, device="cpu", stored=kept)
+    model = CellNamer(
+        FinetuneConfig(head="stored", max_epochs=0), make, seed=9, device="cpu", pretrained=True, stored=kept
+    )
     cells = command.gather(command.stores_of(asked.data), asked.config["data"]).cells
     model.fit(cells)
     right = (model.predict(cells).idxmax(axis=1) == cells.obs["cell_type"]).mean()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bench.training.learner import Backbone
 
 
-def unfreeze(backbone: Backbone, config: FinetuneConfig, *, pretrained: bool = True) -> dict[nn.Parameter, float]:
+def unfreeze(backbone: Backbone, config: FinetuneConfig, *, pretrained: bool) -> dict[nn.Parameter, float]:
     """Let the weights learn that the options name, and no other; untrained ones learn faster unless told.
 
     Returns

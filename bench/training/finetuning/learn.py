@@ -109,7 +109,7 @@ class Teacher:
         *,
         seed: int,
         device: str,
-        pretrained: bool = True,
+        pretrained: bool,
         told: Told | None = None,
     ) -> None:
         self._classifier, self._config, self._pretrained = classifier, config, pretrained

@@ -72,7 +72,7 @@ class CellNamer:
         *,
         seed: int,
         device: str,
-        pretrained: bool = True,
+        pretrained: bool,
         stored: StoredHead | None = None,
         told: Told | None = None,
     ) -> None:
